@@ -1,0 +1,100 @@
+"""Golden vectors: every quantised activation of the network on small pieces of one fundus picture.
+
+The picture is brought to ``--picture-size`` by area resize and cut; the QDQ graph, re-shaped to the
+piece, is run by onnxruntime without graph optimisations, whose arithmetic is that of the MCTQ graph.
+
+Each file holds one piece. Its keys are the outputs of the MCTQ graph's activation quantisers; values
+are the stored numbers, uint8 or int8, ``[C, H, W]``. Two more keys say where to begin and to end:
+``input`` (the picture's bytes, RGB) and ``output`` (the last tensor).
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from PIL import Image
+from safetensors.numpy import save_file
+
+from .network import SIZE_MULTIPLE
+from .qdq import quantised
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--picture", type=Path, default=Path("../assets/retina.jpg"), help="square fundus picture")
+    parser.add_argument("--picture-size", type=int, default=320, help="side it is resized to before the cut, pixels")
+    parser.add_argument("--crop", action="append", metavar="X,Y", help="corner of a piece; repeat for more pieces")
+    parser.add_argument("--crop-size", type=int, default=80, help="side of a piece, pixels")
+    parser.add_argument("--network", type=Path, default=Path("network/qsegment-320.onnx"), help="the MCTQ network")
+    parser.add_argument("--golden", type=Path, default=Path("golden"), help="folder to write golden_N.safetensors to")
+    args = parser.parse_args()
+    if args.crop_size % SIZE_MULTIPLE:
+        raise SystemExit(f"--crop-size {args.crop_size}: want a multiple of {SIZE_MULTIPLE}")
+
+    size = (args.picture_size, args.picture_size)
+    picture = np.asarray(Image.open(args.picture).convert("RGB").resize(size, Image.Resampling.BOX))
+    graph = onnx.load(args.network.with_suffix(".qdq.onnx"))
+    reshape(graph, args.crop_size)
+    corners = args.crop or DEFAULT_CROPS
+    args.golden.mkdir(parents=True, exist_ok=True)
+    for number, corner in enumerate(corners):
+        x, y = (int(value) for value in corner.split(","))
+        piece = picture[y : y + args.crop_size, x : x + args.crop_size]
+        if piece.shape[:2] != (args.crop_size, args.crop_size):
+            raise SystemExit(f"--crop {corner}: the piece leaves the picture of {args.picture_size} pixels")
+        path = args.golden / f"golden_{number}.safetensors"
+        save_file(
+            activations(graph, piece),
+            path,
+            {
+                "network_sha256": hashlib.sha256(args.network.read_bytes()).hexdigest(),
+                "picture": args.picture.name,
+                "picture_size": str(args.picture_size),
+                "crop_x_y_width_height": f"{x},{y},{args.crop_size},{args.crop_size}",
+                "onnxruntime": onnxruntime.__version__,
+                "command": f"python -m qsegment_model.golden --picture-size {args.picture_size} "
+                + " ".join(f"--crop {c}" for c in corners),
+            },
+        )
+        print(f"{path}: {path.stat().st_size} bytes")
+
+
+def reshape(graph: onnx.ModelProto, size: int) -> None:
+    """Makes the graph take ``[1, 3, size, size]``. Weights and scales do not depend on the size."""
+    for axis in graph.graph.input[0].type.tensor_type.shape.dim[2:]:
+        axis.dim_value = size
+    for axis in graph.graph.output[0].type.tensor_type.shape.dim[2:]:
+        axis.dim_value = size
+    del graph.graph.value_info[:]
+
+
+def activations(graph: onnx.ModelProto, piece: np.ndarray) -> dict[str, np.ndarray]:
+    """Stored activations ``[C, H, W]`` by name, for a piece uint8 ``[H, W, 3]``."""
+    names = [
+        node.output[0] for node in graph.graph.node
+        if node.op_type == "DequantizeLinear" and node.input[0] not in {t.name for t in graph.graph.initializer}
+    ]
+    watched = onnx.ModelProto()
+    watched.CopyFrom(graph)
+    watched.graph.output.extend(onnx.ValueInfoProto(name=quantised(name)) for name in names)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    channels_first = np.ascontiguousarray(piece.transpose(2, 0, 1))
+    tensors = session.run(
+        [quantised(name) for name in names],
+        {graph.graph.input[0].name: channels_first[None].astype(np.float32) / 256},
+    )
+    stored = {name: np.ascontiguousarray(tensor[0]) for name, tensor in zip(names, tensors, strict=True)}
+    return stored | {"input": channels_first, "output": stored[graph.graph.output[0].name]}
+
+
+# The rim of the optic disc with the large vessels, and a region of thin vessels with the edge of the field.
+DEFAULT_CROPS = ["120,120", "0,120"]
+
+if __name__ == "__main__":
+    main()

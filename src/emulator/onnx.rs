@@ -1,0 +1,1 @@
+//! ONNX messages, written by hand for prost.

@@ -1,0 +1,25 @@
+//! What a tensor's stored integers mean: signedness, scale, zero point.
+
+/// `real = (stored - zero_point) * scale`. ApParams call the zero point `shift`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QuantParams {
+    /// Real value of one step.
+    pub scale: f32,
+    /// Stored value that means 0.0.
+    pub zero_point: u16,
+    /// Whether the stored integers are two's complement.
+    pub signed: bool,
+}
+
+/// One axis of a tensor, as ApParams describe it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dimension {
+    /// Number of the axis in natural order: C, H, W are 0, 1, 2.
+    pub ordinal: u8,
+    /// Elements along the axis.
+    pub size: u16,
+    /// Place in memory order: 0 varies fastest.
+    pub serialization_index: u8,
+    /// Elements added after `size` along this axis.
+    pub padding: u8,
+}

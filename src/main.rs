@@ -1,0 +1,2 @@
+//! The `qsegment` command.
+fn main() {}

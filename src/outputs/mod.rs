@@ -1,0 +1,1 @@
+//! What leaves the daemon: overlay, page, metrics, report.

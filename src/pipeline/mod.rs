@@ -1,0 +1,223 @@
+//! From raw frames to vessels.
+//!
+//! ```text
+//!   "capture" thread              "decode" thread                         outputs
+//!   source.next --RawFrame-->  split, parse, pair, vessels --Arc<Frame>--> LatestSlot per output
+//!        ^                         |                          \
+//!        +----- empty RawFrame ----+                           +--------> Bounded (report, exact)
+//! ```
+//!
+//! The pipeline knows no output: it hands out queues, and `cli/run.rs` gives them to the outputs that
+//! the configuration names. It only counts; `metrics` and `report` read a [`Snapshot`].
+
+pub mod latency;
+pub mod pairing;
+pub mod queue;
+pub mod vessels;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::formats::dnn_lines::Kpi;
+use crate::formats::embedded::SensorState;
+use crate::formats::input_tensor::ColourOrder;
+use crate::source::clock::{Clock, Timestamp};
+use crate::source::{FrameSource, SourceError, SourceInfo};
+use latency::StageLatency;
+use queue::{Bounded, LatestSlot};
+
+/// One frame the network saw, and what it said about that very frame.
+#[derive(Debug, Clone, Default)]
+pub struct Frame {
+    /// Number of the buffer in which the output tensor arrived.
+    pub sequence: u64,
+    /// The sensor's counter of the frame the network saw; equal in input and output by pairing.
+    pub frame_count: u8,
+    /// How many sensor frames later than its picture the output arrived.
+    pub lag_frames: u32,
+    /// Pixels a row of `rgb`.
+    pub width: usize,
+    /// Rows of `rgb`.
+    pub height: usize,
+    /// What the network saw: interleaved RGB.
+    pub rgb: Vec<u8>,
+    /// Pixels a row of `probability`.
+    pub mask_width: usize,
+    /// Rows of `probability`.
+    pub mask_height: usize,
+    /// Vessel probability, row-major, 0..=255 for 0.0..=1.0. The mask is `probability >= threshold`.
+    pub probability: Vec<u8>,
+    /// 128 unless configured: the mask is `probability >= threshold`.
+    pub threshold: u8,
+    /// Share of mask pixels, 0.0 to 1.0.
+    pub vessel_fraction: f32,
+    /// The sensor's run times of the buffer that carried the output.
+    pub kpi: Kpi,
+    /// Registers of the buffer that carried the output.
+    pub sensor: SensorState,
+    /// When this frame passed each stage.
+    pub stamps: Stamps,
+}
+
+/// When a frame passed each stage. Two clocks: the sensor's (simulated time under `--pace max`) and the host's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stamps {
+    /// Start of the frame the network saw; sensor clock.
+    pub frame_start: Timestamp,
+    /// Output tensor's last line at the host; sensor clock.
+    pub tensor_at_host: Timestamp,
+    /// The buffer with the output tensor was taken from the source; host clock.
+    pub received: Timestamp,
+    /// Mask ready; host clock.
+    pub mask_ready: Timestamp,
+}
+
+impl Stamps {
+    /// Age of the picture when its mask was ready: sensor part plus host part.
+    #[must_use]
+    pub fn age_at_mask(&self) -> Duration {
+        self.tensor_at_host.since(self.frame_start) + self.mask_ready.since(self.received)
+    }
+    /// Age of the picture at `now` on the host clock.
+    #[must_use]
+    pub fn age_at(&self, now: Timestamp) -> Duration {
+        self.tensor_at_host.since(self.frame_start) + now.since(self.received)
+    }
+}
+
+/// Everything the pipeline counts. Each is named in /metrics and in the report exactly like this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Counters {
+    /// Buffers taken from the source.
+    pub buffers: u64,
+    /// Buffers missing in the source's own numbering.
+    pub lost_buffers: u64,
+    /// Valid input tensors.
+    pub inputs: u64,
+    /// Valid output tensors.
+    pub outputs: u64,
+    /// Frames published: an output joined with the input it came from.
+    pub paired: u64,
+    /// Inputs whose output never came, and outputs whose input never came.
+    pub unpaired: u64,
+    /// Buffers without an output region although the input region stands.
+    pub no_output_region: u64,
+    /// Jumps of the sensor's frame counter that no lost buffer explains.
+    pub counter_jumps: u64,
+    /// Buffers too short for their regions.
+    pub truncated_buffers: u64,
+    /// ApParams that cannot be parsed, or that name no usable network.
+    pub corrupt_ap_params: u64,
+    /// Other buffers that cannot be read.
+    pub malformed_buffers: u64,
+    /// Gaps between buffers longer than the stall limit.
+    pub stalls: u64,
+    /// Buffers at whose arrival the newest mask was older than the stale limit.
+    pub stale: u64,
+}
+
+/// What the pipeline can say about itself at one moment.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The source's facts.
+    pub source: SourceInfo,
+    /// Counts so far.
+    pub counters: Counters,
+    /// Faults that a simulated source injected so far, by name.
+    pub injected_faults: Vec<(&'static str, u64)>,
+    /// Distribution of each stage, in the order in which a frame passes them.
+    pub stages: Vec<StageLatency>,
+    /// Refused or replaced items of every queue, by the queue's name.
+    pub queue_drops: Vec<(&'static str, u64)>,
+    /// First and last buffer, sensor clock.
+    pub sensor_span: Option<(Timestamp, Timestamp)>,
+    /// The last readable error of a buffer, for the status page.
+    pub last_error: Option<String>,
+    /// Host clock when the snapshot was taken.
+    pub taken_at: Timestamp,
+}
+
+/// What the pipeline needs to know.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Stop after this many buffers; none runs until the source ends.
+    pub max_buffers: Option<u64>,
+    /// Colour order of the network's input planes.
+    pub colour_order: ColourOrder,
+    /// The mask is `probability >= threshold` (0..=255 for 0.0..=1.0).
+    pub threshold: u8,
+    /// A mask older than this is stale.
+    pub stale_after: Duration,
+    /// A gap between two buffers longer than this is a stall.
+    pub stall_after: Duration,
+    /// True: decode waits for nothing and capture drops when decode is behind (a camera cannot wait).
+    /// False: capture waits for decode, nothing is lost (`--pace max`, recordings).
+    pub drop_when_behind: bool,
+}
+
+/// Queues first, then `start`.
+#[derive(Debug)]
+pub struct Pipeline {
+    options: Options,
+    latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
+    bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
+}
+
+impl Pipeline {
+    /// A pipeline without outputs.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self { options, latest: Vec::new(), bounded: Vec::new() }
+    }
+    /// A slot that always holds the newest frame; replaced frames are counted under `name`.
+    pub fn latest(&mut self, name: &'static str) -> Arc<LatestSlot<Arc<Frame>>> {
+        let slot = Arc::new(LatestSlot::new(name));
+        self.latest.push(Arc::clone(&slot));
+        slot
+    }
+    /// A queue of at most `capacity` frames; with `drop_when_behind` a full queue refuses and counts, else it waits.
+    pub fn bounded(&mut self, name: &'static str, capacity: usize) -> Arc<Bounded<Arc<Frame>>> {
+        let queue = Arc::new(Bounded::new(name, capacity));
+        self.bounded.push(Arc::clone(&queue));
+        queue
+    }
+    /// Starts the capture and decode threads. `host_clock` stamps the host stages; raising its stop signal ends the run.
+    pub fn start(self, source: Box<dyn FrameSource>, host_clock: Clock) -> Running {
+        let _ = (self.options, self.latest, self.bounded, source, host_clock);
+        todo!()
+    }
+}
+
+/// A running pipeline. Dropping it stops and joins its threads.
+#[derive(Debug)]
+pub struct Running {}
+
+impl Running {
+    /// Where it stands now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        todo!()
+    }
+    /// A handle that can take snapshots from other threads (for outputs).
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        todo!()
+    }
+    /// Waits for the end (source ended, `max_buffers` reached, stop signal, error).
+    /// All queues are closed then: their readers get the remaining items and then `None`.
+    pub fn wait(self) -> Result<Snapshot, SourceError> {
+        todo!()
+    }
+}
+
+/// Takes snapshots; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Observer {}
+
+impl Observer {
+    /// Where the pipeline stands now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        todo!()
+    }
+}

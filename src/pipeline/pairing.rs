@@ -1,0 +1,1 @@
+//! Joins a late output with the input it came from.

@@ -1,0 +1,1 @@
+//! From an output tensor to probability and mask.

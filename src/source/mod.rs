@@ -1,0 +1,80 @@
+//! Where frames come from: the simulated sensor now, the camera and recordings later.
+
+pub mod clock;
+pub mod simulated;
+
+use clock::Timestamp;
+
+use crate::formats::embedded::LinePacking;
+
+/// Whether a figure was measured, estimated, or simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// Read from an instrument or a clock.
+    Measured,
+    /// Computed from other measurements.
+    Estimated,
+    /// Made by a model.
+    Simulated,
+}
+
+/// One captured frame before parsing. Buffers are reused: the pipeline hands the same value back to the source.
+#[derive(Debug, Clone, Default)]
+pub struct RawFrame {
+    /// Number the receiver gave this buffer; a gap is a lost buffer.
+    pub sequence: u64,
+    /// Two embedded lines and the DNN lines, as the receiver wrote them.
+    pub metadata: Vec<u8>,
+    /// Bytes of one embedded line (E).
+    pub embedded_line_len_bytes: usize,
+    /// Start of frame, sensor clock.
+    pub frame_start: Timestamp,
+    /// When the last DNN line was at the host, sensor clock.
+    pub tensor_at_host: Timestamp,
+}
+
+/// What `FrameSource::next` found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// `frame` was filled.
+    Frame,
+    /// The source has ended, or was told to stop.
+    Ended,
+}
+
+/// Why a source cannot go on: the device, the cause, the next step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// A scene could not be opened or read.
+    #[error("{0}")]
+    Scene(String),
+    /// The network cannot be used by this source.
+    #[error("{0}")]
+    Network(String),
+}
+
+/// Facts about a source that hold as long as it lives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceInfo {
+    /// "simulated", "imx500", "replay".
+    pub name: &'static str,
+    /// Time stamps of this source.
+    pub quality: Quality,
+    /// Nominal frame interval.
+    pub frame_interval: std::time::Duration,
+    /// How the receiver packs embedded lines.
+    pub packing: LinePacking,
+}
+
+/// Where frames come from: the camera, a recording, or the simulated sensor.
+pub trait FrameSource: Send {
+    /// Facts that hold as long as the source lives.
+    fn info(&self) -> SourceInfo;
+    /// Blocks until the next frame and fills `frame` in place (its buffers are reused).
+    fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError>;
+    /// How often each fault was injected so far; empty for sources that inject none.
+    fn injected_faults(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+}

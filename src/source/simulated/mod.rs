@@ -1,0 +1,6 @@
+//! The simulated IMX500: looks at a scene, runs the emulator, emits the sensor's own bytes.
+
+pub mod faults;
+pub mod isp;
+pub mod scene;
+pub mod timing;
