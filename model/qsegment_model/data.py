@@ -110,15 +110,18 @@ class Augmentation:
     """Draws batches of randomly turned, mirrored, scaled and recoloured pictures.
 
     Geometry is drawn at twice the network's size and then averaged 2 x 2, so that thin vessels are
-    blurred as the area resize blurs them and not aliased. ``wide_share`` of the pictures get a
-    scale from the wide range, for scenes that the training camera never showed: wide-field pictures
-    (thinner vessels) and zoomed inference windows (thicker ones).
+    blurred as the area resize blurs them and not aliased.
+
+    ``kind`` is ``"narrow"`` (what the training camera shows) or ``"wide"``, for scenes that it never
+    showed: a quarter of the pictures get a scale of 0.5 to 2 (wide-field pictures have thinner
+    vessels, zoomed inference windows thicker ones), half of them more blue (that of CHASE_DB1 is
+    nearly black; other cameras balance it).
     """
 
-    def __init__(self, examples: list[Example], size: int, truth_size: int, wide_share: float, seed: int):
+    def __init__(self, examples: list[Example], size: int, truth_size: int, kind: str, seed: int):
         self.size = size
         self.truth_size = truth_size
-        self.wide_share = wide_share
+        self.kind = kind
         self.random = torch.Generator().manual_seed(seed)
         self.pictures = torch.cat([to_input(shrink(e.picture, 2 * size)) for e in examples])
         self.truths = torch.stack([torch.from_numpy(e.first.copy()) for e in examples])[:, None].float()
@@ -127,18 +130,18 @@ class Augmentation:
         """Inputs ``[count, 3, size, size]`` and truths ``[count, 1, truth_size, truth_size]``, 0 to 1."""
         chosen = torch.randint(len(self.pictures), (count,), generator=self.random)
         affine = self.affine(count)
-        grid = F.affine_grid(affine, [count, 3, 2 * self.size, 2 * self.size], align_corners=False)
+        grid = sampling_grid(affine, 2 * self.size)
         pictures = F.avg_pool2d(F.grid_sample(self.pictures[chosen], grid, align_corners=False), 2)
-        grid = F.affine_grid(affine, [count, 1, self.truth_size, self.truth_size], align_corners=False)
-        truths = F.grid_sample(self.truths[chosen], grid, align_corners=False)
+        truths = F.grid_sample(self.truths[chosen], sampling_grid(affine, self.truth_size), align_corners=False)
         return self.recolour(pictures), truths
 
     def affine(self, count: int) -> Tensor:
         """``[count, 2, 3]`` maps from the drawn picture to the stored one, both -1 to 1."""
         angle = self.uniform(count, 0, 2 * math.pi)
         scale = self.log_uniform(count, *SCALE)
-        wide = self.uniform(count, 0, 1) < self.wide_share
-        scale = torch.where(wide, self.log_uniform(count, *WIDE_SCALE), scale)
+        if self.kind == "wide":
+            wide = self.uniform(count, 0, 1) < 0.25
+            scale = torch.where(wide, self.log_uniform(count, *WIDE_SCALE), scale)
         mirror = torch.where(self.uniform(count, 0, 1) < 0.5, -1.0, 1.0)
         # Zoomed in there is a part to choose; otherwise the disc only moves a little.
         reach = (1 - 1 / scale).clamp(min=0.05)
@@ -150,6 +153,9 @@ class Augmentation:
     def recolour(self, x: Tensor) -> Tensor:
         """Gamma, brightness of the picture and of each channel, contrast, and a little noise."""
         n = len(x)
+        if self.kind == "wide":
+            added = self.uniform(n, -0.7, 0.7).clamp(min=0).reshape(n, 1, 1)
+            x = torch.stack([x[:, 0], x[:, 1], x[:, 2] + added * x[:, 1]], 1)
         gamma = self.log_uniform(n, 0.65, 1.55).reshape(n, 1, 1, 1)
         gain = self.log_uniform(n, 0.7, 1.45).reshape(n, 1, 1, 1)
         channel = self.log_uniform(3 * n, 0.75, 1.33).reshape(n, 3, 1, 1)
@@ -168,6 +174,20 @@ class Augmentation:
     def log_uniform(self, count: int, low: float, high: float) -> Tensor:
         return torch.exp(self.uniform(count, math.log(low), math.log(high)))
 
+
+def sampling_grid(affine: Tensor, size: int) -> Tensor:
+    """``[N, size, size, 2]`` places to sample, from maps ``[N, 2, 3]``.
+
+    What ``F.affine_grid`` computes, written as sums: its product of thin matrices is slower on a CPU
+    than the sampling itself.
+    """
+    centre = (torch.arange(size) + 0.5) * (2 / size) - 1
+    x, y = centre[None, None, :], centre[None, :, None]
+    rows = [affine[:, i, 0, None, None] * x + affine[:, i, 1, None, None] * y + affine[:, i, 2, None, None] for i in (0, 1)]
+    return torch.stack(rows, 3)
+
+
+KINDS = ("wide", "narrow")
 
 # Above 1 is zoomed in.
 SCALE = (0.8, 1.15)

@@ -25,7 +25,7 @@ from .qdq import quantised
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--picture", type=Path, default=Path("../assets/retina.jpg"), help="square fundus picture")
-    parser.add_argument("--picture-size", type=int, default=320, help="side it is resized to before the cut, pixels")
+    parser.add_argument("--picture-size", type=int, default=640, help="side it is resized to before the cut, pixels")
     parser.add_argument("--crop", action="append", metavar="X,Y", help="corner of a piece; repeat for more pieces")
     parser.add_argument("--crop-size", type=int, default=80, help="side of a piece, pixels")
     parser.add_argument("--network", type=Path, default=Path("network/qsegment-320.onnx"), help="the MCTQ network")
@@ -93,8 +93,9 @@ def activations(graph: onnx.ModelProto, piece: np.ndarray) -> dict[str, np.ndarr
     return stored | {"input": channels_first, "output": stored[graph.graph.output[0].name]}
 
 
-# The rim of the optic disc with the large vessels, and a region of thin vessels with the edge of the field.
-DEFAULT_CROPS = ["120,120", "0,120"]
+# At 640 pixels the vessels of the picture are as wide as those of the training pictures at 320.
+# The optic disc with the large vessels; thin vessels and the edge of the field.
+DEFAULT_CROPS = ["60,240", "490,120"]
 
 if __name__ == "__main__":
     main()

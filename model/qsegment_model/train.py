@@ -22,7 +22,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="pictures per step")
     parser.add_argument("--size", type=int, default=320, help="side of the network's input, pixels")
     parser.add_argument("--truth-size", type=int, default=576, help="side of the truth in the loss, pixels")
-    parser.add_argument("--wide-share", type=float, default=0.25, help="share of pictures with a scale of 0.5 to 2")
+    parser.add_argument("--augmentation", choices=data.KINDS, default="wide",
+                        help="wide: also scales and colours that CHASE_DB1 does not show")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate of the one-cycle schedule")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and augmentation")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads; another number may give other weights")
@@ -33,7 +34,7 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(args.seed)
     examples = data.load(args.dataset, IMAGES[args.images])
-    augmentation = data.Augmentation(examples, args.size, args.truth_size, args.wide_share, args.seed)
+    augmentation = data.Augmentation(examples, args.size, args.truth_size, args.augmentation, args.seed)
 
     started = time.monotonic()
     network = train(augmentation, args.steps, args.batch, args.rate)
