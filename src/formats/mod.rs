@@ -15,7 +15,9 @@
 pub mod ap_params;
 pub mod dnn_lines;
 pub mod embedded;
+mod flat_buffer;
 pub mod input_tensor;
+mod line_stream;
 pub mod output_tensor;
 pub mod reader;
 pub mod tensor;
