@@ -1,66 +1,79 @@
 //! The int8 network on the CPU, exactly as the MCTQ ONNX defines it.
+//!
+//! ```text
+//!   file --onnx.rs--> messages --load.rs--> Graph --plan.rs--> Engine     fast, no allocation once planned
+//!                                             |
+//!                                             +----reference.rs           slow, the definition
+//! ```
+//!
+//! The engine equals `reference.rs` in every bit. Operators other than those of [`graph::Op`] are refused
+//! at load. Timing is not modelled: how long [`Engine::run`] takes says nothing about the sensor.
 
+pub mod graph;
+mod load;
 pub mod onnx;
+pub mod reference;
 
-/// Placeholder until `graph.rs` is in.
+pub use graph::TensorSpec;
+pub use load::LoadError;
+
+use graph::Graph;
+
+/// A network for one size of input.
 #[derive(Debug, Clone)]
 pub struct Network {
-    input: TensorSpec,
-    output: TensorSpec,
+    graph: Graph,
 }
-
-/// Shape and meaning of the network's input or output; stored row-major, planes first (C, H, W).
-#[derive(Debug, Clone, PartialEq)]
-pub struct TensorSpec {
-    /// Name in the model file.
-    pub name: String,
-    /// Planes.
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-    /// Real value of one step; a power of two.
-    pub scale: f32,
-    /// i8 if true, u8 else. Zero point is 0.
-    pub signed: bool,
-}
-
-/// Why a model file is refused: names the node, operator or field, and what is supported.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct LoadError(pub String);
 
 impl Network {
     /// Loads an MCTQ ONNX.
+    ///
+    /// # Errors
+    /// When the file is damaged, or has a node that the emulator would not compute exactly.
     pub fn load(onnx: &[u8]) -> Result<Self, LoadError> {
-        let _ = onnx;
-        todo!()
+        Ok(Self { graph: load::load(onnx)? })
     }
-    /// The same network for another input size (parameters do not depend on it).
+
+    /// The same network for another input size, in pixels (parameters do not depend on it).
+    ///
+    /// # Errors
+    /// When the pictures in between no longer fit each other; the shipped network takes multiples of 8.
     pub fn with_input_size(&self, height: usize, width: usize) -> Result<Self, LoadError> {
-        let _ = (height, width);
-        todo!()
+        Ok(Self { graph: self.graph.with_input_size(height, width)? })
     }
+
     /// The one input.
     #[must_use]
     pub fn input(&self) -> &TensorSpec {
-        &self.input
+        self.graph.input()
     }
+
     /// The one output.
     #[must_use]
     pub fn output(&self) -> &TensorSpec {
-        &self.output
+        self.graph.output()
     }
+
     /// Multiply-accumulates per inference.
     #[must_use]
     pub fn macs(&self) -> u64 {
-        todo!()
+        self.graph.macs()
     }
-    /// Weights and biases.
+
+    /// Weights and biases that the file holds.
+    ///
+    /// The shipped network was trained with 104,465. Its file has 104,849: folding each batch norm into its
+    /// convolution takes 480 away, and the exporter gives a bias to all 26 convolutions (865 values), where
+    /// only the last had one.
     #[must_use]
     pub fn parameters(&self) -> u64 {
-        todo!()
+        self.graph.parameters()
+    }
+
+    /// Nodes and tensors, for [`reference`] and for listings.
+    #[must_use]
+    pub fn graph(&self) -> &Graph {
+        &self.graph
     }
 }
 

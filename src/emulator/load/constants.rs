@@ -1,0 +1,98 @@
+//! Values of the file's constant tensors, and the weights quantised.
+
+use super::{model, refused};
+use crate::emulator::LoadError;
+use crate::emulator::onnx::{NodeProto, TensorProto, data_type};
+
+/// Values of a float32 tensor, as many as its shape says.
+pub(super) fn floats(tensor: &TensorProto) -> Result<Vec<f32>, LoadError> {
+    check_type(tensor, data_type::FLOAT)?;
+    let values = if tensor.raw_data.is_empty() {
+        tensor.float_data.clone()
+    } else {
+        raw(tensor)?.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+    };
+    check_len(tensor, values.len())?;
+    Ok(values)
+}
+
+/// Values of an int64 tensor, as many as its shape says.
+pub(super) fn integers(tensor: &TensorProto) -> Result<Vec<i64>, LoadError> {
+    check_type(tensor, data_type::INT64)?;
+    let values = if tensor.raw_data.is_empty() {
+        tensor.int64_data.clone()
+    } else {
+        raw(tensor)?.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect()
+    };
+    check_len(tensor, values.len())?;
+    Ok(values)
+}
+
+fn check_type(tensor: &TensorProto, wanted: i32) -> Result<(), LoadError> {
+    let what = format!("constant {:?}", tensor.name);
+    if tensor.data_location != 0 {
+        return Err(model(&what, "values kept in another file", "one file with everything"));
+    }
+    if tensor.data_type != wanted {
+        return Err(model(&what, format!("data type {}", tensor.data_type), &wanted.to_string()));
+    }
+    Ok(())
+}
+
+fn raw<const N: usize>(tensor: &TensorProto) -> Result<&[[u8; N]], LoadError> {
+    match tensor.raw_data.as_chunks() {
+        (values, []) => Ok(values),
+        _ => Err(model(
+            &format!("constant {:?}", tensor.name),
+            format!("{} bytes of values", tensor.raw_data.len()),
+            &format!("{N} bytes for each"),
+        )),
+    }
+}
+
+fn check_len(tensor: &TensorProto, found: usize) -> Result<(), LoadError> {
+    let mut sides = tensor.dims.iter().map(|&n| usize::try_from(n).ok());
+    let wanted = sides.try_fold(1_usize, |product, side| product.checked_mul(side?));
+    if wanted == Some(found) {
+        return Ok(());
+    }
+    Err(model(
+        &format!("constant {:?}", tensor.name),
+        format!("{found} values"),
+        &format!("as many as its shape {:?} has", tensor.dims),
+    ))
+}
+
+/// Real value of a weight's step, per output channel: threshold / 128, exact in float32.
+pub(super) fn weight_scales(
+    node: &NodeProto,
+    thresholds: &TensorProto,
+    channels: usize,
+) -> Result<Vec<f32>, LoadError> {
+    let thresholds = floats(thresholds)?;
+    if let Some(odd) = thresholds.iter().find(|t| !WEIGHT_THRESHOLDS.contains(*t)) {
+        return Err(refused(
+            node,
+            format!("threshold {odd}"),
+            &format!("within {WEIGHT_THRESHOLDS:?}"),
+        ));
+    }
+    match thresholds.as_slice() {
+        &[threshold] => Ok(vec![threshold / 128.0; channels]),
+        all if all.len() == channels => Ok(all.iter().map(|threshold| threshold / 128.0).collect()),
+        all => Err(refused(
+            node,
+            format!("{} thresholds", all.len()),
+            &format!("one, or one for each of {channels} output channels"),
+        )),
+    }
+}
+
+/// `clip(round_half_even(w / scale), -128, 127)`; not-a-number becomes 0.
+#[expect(clippy::cast_possible_truncation, reason = "clipped first")]
+pub(super) fn quantise_weight(weight: f32, scale: f32) -> i8 {
+    (weight / scale).round_ties_even().clamp(-128.0, 127.0) as i8
+}
+
+/// Keeps the product of an activation's and a weight's scale a normal float32.
+const WEIGHT_THRESHOLDS: std::ops::RangeInclusive<f32> = 1e-20..=1e20;

@@ -1,0 +1,158 @@
+//! The definition of the arithmetic: obvious loops, no cleverness. Never optimise this.
+//!
+//! ```text
+//!   Conv      sum  = sum of x * w                  int32, exact
+//!             y    = f32(f32(sum * m) + b)         m = f32(scale of x * scale of w); two roundings, no FMA
+//!   Add       y    = x1 * s1 + x2 * s2             exact: the scales are powers of two
+//!   MaxPool, Resize, Copy
+//!             y    = x * s                         exact
+//!   then      y    = activation(y)
+//!             q    = clip(round_half_even(y / s))  exact division: s is a power of two
+//! ```
+//!
+//! A sigmoid is computed in float64 and rounded once, straight to the stored number. Every fast kernel
+//! equals this in each bit; against onnxruntime single elements differ by one step, since it sums in
+//! float32 in an order of its own.
+
+use super::graph::{Activation, Conv, Graph, Node, Op, ResizeTo, TensorSpec, Window};
+
+/// Runs the network; returns the stored bytes of every tensor of the graph, C, H, W.
+///
+/// # Panics
+/// When `input` is not as long as the network's input.
+#[must_use]
+pub fn run(graph: &Graph, input: &[u8]) -> Vec<Vec<u8>> {
+    let mut tensors = vec![Vec::new(); graph.tensors().len()];
+    tensors[0] = input.to_vec();
+    for node in graph.nodes() {
+        let inputs: Vec<&[u8]> = node.inputs.iter().map(|&i| tensors[i].as_slice()).collect();
+        tensors[node.output] = run_node(graph, node, &inputs);
+    }
+    tensors
+}
+
+/// Runs one node on the stored bytes of its inputs; returns those of its output.
+///
+/// # Panics
+/// When an input does not have the length of its tensor.
+#[must_use]
+pub fn run_node(graph: &Graph, node: &Node, inputs: &[&[u8]]) -> Vec<u8> {
+    let read: Vec<Stored<'_>> = node
+        .inputs
+        .iter()
+        .zip(inputs)
+        .map(|(&tensor, bytes)| Stored::new(&graph.tensors()[tensor], bytes))
+        .collect();
+    let output = &graph.tensors()[node.output];
+    let mut stored = Vec::with_capacity(output.len_bytes());
+    for channel in 0..output.channels {
+        for row in 0..output.height {
+            for column in 0..output.width {
+                let at = [channel, row, column];
+                let real = match &node.op {
+                    Op::Conv(conv) => convolve(conv, &read[0], at),
+                    Op::Add => read[0].real(at) + read[1].real(at),
+                    Op::MaxPool(window) => max_pool(window, &read[0], at),
+                    Op::Resize(to) => resize(*to, &read[0], at),
+                    Op::Copy => read[0].real(at),
+                };
+                stored.push(quantise(real, node.activation, output));
+            }
+        }
+    }
+    stored
+}
+
+/// Applies `activation` to a real number and stores it in the steps of `output`.
+#[must_use]
+pub fn quantise(real: f32, activation: Activation, output: &TensorSpec) -> u8 {
+    let steps = match activation {
+        Activation::None => f64::from(real / output.scale),
+        Activation::Relu => f64::from(real.max(0.0) / output.scale),
+        Activation::Sigmoid => 1.0 / (1.0 + (-f64::from(real)).exp()) / f64::from(output.scale),
+    };
+    let (low, high) = output.range();
+    let clipped = steps.round_ties_even().clamp(f64::from(low), f64::from(high));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clipped to 8 bits, of which a byte keeps the pattern, signed or not"
+    )]
+    let byte = clipped as i16 as u8;
+    byte
+}
+
+/// A tensor's stored bytes.
+struct Stored<'a> {
+    spec: &'a TensorSpec,
+    bytes: &'a [u8],
+}
+
+impl<'a> Stored<'a> {
+    fn new(spec: &'a TensorSpec, bytes: &'a [u8]) -> Self {
+        assert_eq!(bytes.len(), spec.len_bytes(), "stored bytes of tensor {:?}", spec.name);
+        Self { spec, bytes }
+    }
+
+    fn stored(&self, [channel, row, column]: [usize; 3]) -> i32 {
+        let TensorSpec { height, width, .. } = self.spec;
+        self.spec.widen(self.bytes[(channel * height + row) * width + column])
+    }
+
+    fn real(&self, at: [usize; 3]) -> f32 {
+        self.stored(at) as f32 * self.spec.scale
+    }
+}
+
+fn convolve(conv: &Conv, input: &Stored<'_>, [channel, row, column]: [usize; 3]) -> f32 {
+    let group = channel / (conv.out_channels / conv.groups);
+    let mut sum = 0_i32;
+    let mut weights = conv.weights[channel * conv.weights.len() / conv.out_channels..].iter();
+    for group_channel in 0..conv.group_channels {
+        let plane = group * conv.group_channels + group_channel;
+        for kernel_row in 0..conv.window.kernel[0] {
+            for kernel_column in 0..conv.window.kernel[1] {
+                let Some(weight) = weights.next() else { unreachable!("a weight for every tap") };
+                let pixel =
+                    conv.window.pixel(input.spec, [row, column], [kernel_row, kernel_column]);
+                // Outside the picture lies zero.
+                if let Some([y, x]) = pixel {
+                    sum += input.stored([plane, y, x]) * i32::from(*weight);
+                }
+            }
+        }
+    }
+    let multiplier = input.spec.scale * conv.weight_scales[channel];
+    sum as f32 * multiplier + conv.bias[channel]
+}
+
+fn max_pool(window: &Window, input: &Stored<'_>, [channel, row, column]: [usize; 3]) -> f32 {
+    let mut largest = i32::MIN;
+    for kernel_row in 0..window.kernel[0] {
+        for kernel_column in 0..window.kernel[1] {
+            let pixel = window.pixel(input.spec, [row, column], [kernel_row, kernel_column]);
+            if let Some([y, x]) = pixel {
+                largest = largest.max(input.stored([channel, y, x]));
+            }
+        }
+    }
+    largest as f32 * input.spec.scale
+}
+
+fn resize(to: ResizeTo, input: &Stored<'_>, [channel, row, column]: [usize; 3]) -> f32 {
+    let y = to.source(0, row, input.spec.height);
+    let x = to.source(1, column, input.spec.width);
+    input.real([channel, y, x])
+}
+
+impl Window {
+    /// The input pixel under tap `tap` of the window of output pixel `at`; `None` in the padding.
+    fn pixel(&self, input: &TensorSpec, at: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
+        let along = |axis: usize, len: usize| {
+            (at[axis] * self.stride[axis] + tap[axis])
+                .checked_sub(self.padding[axis])
+                .filter(|&position| position < len)
+        };
+        Some([along(0, input.height)?, along(1, input.width)?])
+    }
+}
