@@ -94,7 +94,7 @@ fn other_input_sizes_are_taken_in_multiples_of_eight() {
 }
 
 fn output_of<'a>(graph: &Graph, tensors: &'a [Vec<u8>]) -> &'a [u8] {
-    let index = graph.tensors().iter().position(|t| t == graph.output()).unwrap();
+    let index = graph.tensors().iter().position(|t| t == graph.output()).expect("it has one");
     &tensors[index]
 }
 
@@ -115,7 +115,13 @@ struct Golden<'a> {
 
 impl<'a> Golden<'a> {
     fn parse(file: &'a [u8]) -> Self {
-        Self { tensors: SafeTensors::deserialize(file).unwrap().tensors().into_iter().collect() }
+        Self {
+            tensors: SafeTensors::deserialize(file)
+                .expect("safetensors")
+                .tensors()
+                .into_iter()
+                .collect(),
+        }
     }
 
     fn bytes(&self, name: &str) -> Option<&'a [u8]> {
@@ -124,20 +130,22 @@ impl<'a> Golden<'a> {
 
     fn network(&self) -> Network {
         let shape = self.tensors["input"].shape();
-        Network::load(&shipped_file()).unwrap().with_input_size(shape[1], shape[2]).unwrap()
+        let network = Network::load(&shipped_file()).expect("the shipped network loads");
+        network.with_input_size(shape[1], shape[2]).expect("a multiple of 8")
     }
 }
 
 fn golden_files() -> [(String, Vec<u8>); 2] {
     [0, 1].map(|n| {
         let name = format!("golden/golden_{n}.safetensors");
-        let file = std::fs::read(model_folder().join(&name)).unwrap();
+        let file = std::fs::read(model_folder().join(&name)).expect(&name);
         (name, file)
     })
 }
 
 fn shipped_file() -> Vec<u8> {
-    std::fs::read(model_folder().join("network/qsegment-320.onnx")).unwrap()
+    let path = model_folder().join("network/qsegment-320.onnx");
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn model_folder() -> PathBuf {
