@@ -10,9 +10,11 @@
 //! The pipeline knows no output: it hands out queues, and `cli/run.rs` gives them to the outputs that
 //! the configuration names. It only counts; `metrics` and `report` read a [`Snapshot`].
 
+pub mod geometry;
 pub mod latency;
 pub mod pairing;
 pub mod queue;
+pub mod skeleton;
 pub mod vessels;
 
 use std::sync::Arc;
