@@ -1,1 +1,62 @@
 //! What leaves the daemon: overlay, page, metrics, report.
+//!
+//! ```text
+//!   LatestSlot<Arc<Frame>> --> web       draws for whoever watches, on its own threads
+//!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
+//!   Snapshot               --> figures   one wording of every figure for page, metrics and report
+//! ```
+//!
+//! An output may be slow, may drop and may be absent; the pipeline does not notice.
+
+pub mod figures;
+pub mod metrics;
+pub mod overlay;
+pub mod report;
+pub mod web;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// On the page, in every report and in every JSON answer.
+pub const DISCLAIMER: &str = "Research use only. Not a medical device.";
+
+/// Why an output cannot do its work: the address or file, the cause, the next step.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutputError {
+    /// Another program listens there.
+    #[error("{0} is in use; stop the other program or choose another with --listen")]
+    AddressInUse(SocketAddr),
+    /// The page has no access token yet, so it is not offered to other machines.
+    #[error(
+        "{0} can be reached from other machines, and the page has no access token; listen on \
+         127.0.0.1 and reach it through `ssh -L {port}:127.0.0.1:{port} HOST`", port = .0.port()
+    )]
+    NotLoopback(SocketAddr),
+    /// The address cannot be listened on for another reason.
+    #[error("cannot listen on {address}: {cause}; choose another with --listen")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// What the system said.
+        cause: String,
+    },
+    /// The system gives no thread.
+    #[error("cannot start the web thread: {0}")]
+    Thread(String),
+    /// The report folder cannot be made or written into.
+    #[error("cannot write into the report folder {folder}: {cause}; choose another with --report")]
+    Folder {
+        /// As given.
+        folder: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// One of the report's files cannot be written; nothing half-written is left under its name.
+    #[error("cannot write {file}: {cause}; free some space or choose another folder with --report")]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system or the encoder said.
+        cause: String,
+    },
+}

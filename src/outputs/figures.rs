@@ -1,0 +1,328 @@
+//! Every figure with its name, unit, quality and definition: one wording for report, page and metrics.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::pipeline::latency::{Stage, StageLatency};
+use crate::pipeline::{Counters, Snapshot};
+use crate::source::Quality;
+
+/// What is known when a run starts, and holds until it ends.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Facts {
+    /// Of this program.
+    pub version: String,
+    /// The network that runs.
+    pub network: NetworkFacts,
+    /// Which source and which inference were chosen.
+    pub ladder: Ladder,
+    /// What the simulated sensor looks at; none with a camera.
+    pub scene: Option<String>,
+    /// Seed of everything random; none where nothing is.
+    pub seed: Option<u64>,
+    /// "real" or "max"; none with a camera.
+    pub pace: Option<String>,
+    /// Range of the in-sensor run time that the timing model draws from; none with a camera.
+    pub inference_model: Option<InferenceModel>,
+}
+
+/// Which network, so exactly that a figure can be traced to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NetworkFacts {
+    /// File name or "built-in" name.
+    pub name: String,
+    /// SHA-256 of the ONNX file, lower-case hex.
+    pub sha256: String,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// Multiply-accumulates per inference.
+    pub macs: u64,
+}
+
+/// Where on each ladder this run stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ladder {
+    /// "simulated", "imx500", "replay".
+    pub camera: String,
+    /// "sensor" or "host".
+    pub inference: String,
+}
+
+/// What the simulated sensor assumes about the in-sensor run time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InferenceModel {
+    /// Shortest.
+    pub low: Duration,
+    /// Longest.
+    pub high: Duration,
+}
+
+impl Serialize for InferenceModel {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Written {
+            low_ms: f64,
+            high_ms: f64,
+            quality: Quality,
+            definition: &'static str,
+        }
+        Written {
+            low_ms: milliseconds(self.low),
+            high_ms: milliseconds(self.high),
+            quality: Quality::Estimated,
+            definition: "run time of one inference in the sensor, estimated from the network's \
+                         multiply-accumulates and published IMX500 measurements; never measured here",
+        }
+        .serialize(serializer)
+    }
+}
+
+/// One number and what it means.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Figure {
+    /// None when there was nothing to compute it from.
+    pub value: Option<f64>,
+    /// Unit of `value`.
+    pub unit: &'static str,
+    /// Measured, estimated or simulated.
+    pub quality: Quality,
+    /// In words.
+    pub definition: &'static str,
+}
+
+/// What a stage's latency is, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StageDefinition {
+    /// As in /metrics, /status and the report.
+    pub name: &'static str,
+    /// Where it begins.
+    pub from: &'static str,
+    /// Where it ends.
+    pub to: &'static str,
+    /// Which clock took the time.
+    pub clock: &'static str,
+}
+
+/// The definitions follow the stamps that exist on a Raspberry Pi (`SensorTimestamp` and the host's own).
+#[must_use]
+pub fn definition(stage: Stage) -> StageDefinition {
+    match stage {
+        Stage::SensorToTensor => StageDefinition {
+            name: "sensor_to_tensor",
+            from: "frame start at the receiver, the end of the first row's exposure",
+            to: "last line of the frame's output tensor in host memory",
+            clock: "sensor",
+        },
+        Stage::TensorToMask => StageDefinition {
+            name: "tensor_to_mask",
+            from: "metadata buffer taken from the source",
+            to: "probability, mask and measurements ready",
+            clock: "host",
+        },
+        Stage::SensorToMask => StageDefinition {
+            name: "sensor_to_mask",
+            from: "frame start at the receiver, the end of the first row's exposure",
+            to: "probability, mask and measurements ready",
+            clock: "sensor, then host: sum of the two stages",
+        },
+    }
+}
+
+/// Distribution of one stage with its definition.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StageFigures {
+    /// What it is.
+    #[serde(flatten)]
+    pub definition: StageDefinition,
+    /// Who timed it.
+    pub quality: Quality,
+    /// Frames counted.
+    pub count: u64,
+    /// Median.
+    pub p50_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// Longest.
+    pub max_ms: f64,
+}
+
+impl From<&StageLatency> for StageFigures {
+    fn from(latency: &StageLatency) -> Self {
+        Self {
+            definition: definition(latency.stage),
+            quality: latency.quality,
+            count: latency.count,
+            p50_ms: milliseconds(latency.p50),
+            p95_ms: milliseconds(latency.p95),
+            p99_ms: milliseconds(latency.p99),
+            max_ms: milliseconds(latency.max),
+        }
+    }
+}
+
+/// Rates over the whole run on the sensor clock.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SensorRates {
+    /// Buffers.
+    pub frames: Figure,
+    /// Valid output tensors.
+    pub tensors: Figure,
+}
+
+impl From<&Snapshot> for SensorRates {
+    fn from(snapshot: &Snapshot) -> Self {
+        let covered = sensor_time(snapshot);
+        let rate = |count: u64| covered.map(|time| count as f64 / time.as_secs_f64());
+        let figure = |value, definition| Figure {
+            value,
+            unit: "1/s",
+            quality: snapshot.source.quality,
+            definition,
+        };
+        Self {
+            frames: figure(
+                rate(snapshot.counters.buffers),
+                "buffers over the sensor time they cover (first to last frame start, plus one frame interval)",
+            ),
+            tensors: figure(
+                rate(snapshot.counters.outputs),
+                "valid output tensors over the sensor time that the buffers cover",
+            ),
+        }
+    }
+}
+
+/// Sensor time that the buffers cover: each stands for one frame interval.
+pub(super) fn sensor_time(snapshot: &Snapshot) -> Option<Duration> {
+    let (first, last) = snapshot.sensor_span?;
+    let covered = last.since(first) + snapshot.source.frame_interval;
+    (!covered.is_zero()).then_some(covered)
+}
+
+/// One counter: its name in the report, its value, what it counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Counter {
+    /// The field of [`Counters`].
+    pub name: &'static str,
+    /// Reads it.
+    pub value: fn(&Counters) -> u64,
+    /// One line for `/metrics`.
+    pub help: &'static str,
+}
+
+/// Every field of [`Counters`]; a test fails when one is missing.
+pub const COUNTERS: [Counter; 13] = [
+    Counter {
+        name: "buffers",
+        value: |c| c.buffers,
+        help: "Metadata buffers taken from the source",
+    },
+    Counter {
+        name: "lost_buffers",
+        value: |c| c.lost_buffers,
+        help: "Buffers missing in the source's own numbering",
+    },
+    Counter { name: "inputs", value: |c| c.inputs, help: "Valid input tensors" },
+    Counter { name: "outputs", value: |c| c.outputs, help: "Valid output tensors" },
+    Counter {
+        name: "paired",
+        value: |c| c.paired,
+        help: "Frames published: an output tensor joined with the input it came from",
+    },
+    Counter {
+        name: "unpaired",
+        value: |c| c.unpaired,
+        help: "Input tensors whose output never came, and the other way round",
+    },
+    Counter {
+        name: "no_output_region",
+        value: |c| c.no_output_region,
+        help: "Buffers without an output region although the input region stands",
+    },
+    Counter {
+        name: "counter_jumps",
+        value: |c| c.counter_jumps,
+        help: "Jumps of the sensor's frame counter that no lost buffer explains",
+    },
+    Counter {
+        name: "truncated_buffers",
+        value: |c| c.truncated_buffers,
+        help: "Buffers too short for their regions",
+    },
+    Counter {
+        name: "corrupt_ap_params",
+        value: |c| c.corrupt_ap_params,
+        help: "Buffers whose ApParams cannot be parsed or name no usable network",
+    },
+    Counter {
+        name: "malformed_buffers",
+        value: |c| c.malformed_buffers,
+        help: "Other buffers that cannot be read",
+    },
+    Counter {
+        name: "stalls",
+        value: |c| c.stalls,
+        help: "Gaps between buffers longer than the stall limit",
+    },
+    Counter {
+        name: "stale",
+        value: |c| c.stale,
+        help: "Buffers at whose arrival the newest mask was older than the stale limit",
+    },
+];
+
+/// In milliseconds, for files and pages; a clock's own unit stays nanoseconds.
+#[must_use]
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_counter_is_listed_under_its_own_name() {
+        let written = serde_json::to_value(Counters::default()).unwrap();
+        let mut fields: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
+        fields.sort();
+        let mut listed: Vec<_> = COUNTERS.iter().map(|counter| counter.name.to_owned()).collect();
+        listed.sort();
+        assert_eq!(fields, listed);
+    }
+
+    #[test]
+    fn every_counter_reads_its_own_field() {
+        for counter in COUNTERS {
+            let mut written = serde_json::to_value(Counters::default()).unwrap();
+            written[counter.name] = 7.into();
+            let read: u64 = COUNTERS
+                .iter()
+                .map(|c| (c.value)(&from_json(&written)) * u64::from(c.name == counter.name))
+                .sum();
+            assert_eq!(read, 7, "{}", counter.name);
+        }
+    }
+
+    fn from_json(written: &serde_json::Value) -> Counters {
+        let at = |name: &str| written[name].as_u64().unwrap();
+        Counters {
+            buffers: at("buffers"),
+            lost_buffers: at("lost_buffers"),
+            inputs: at("inputs"),
+            outputs: at("outputs"),
+            paired: at("paired"),
+            unpaired: at("unpaired"),
+            no_output_region: at("no_output_region"),
+            counter_jumps: at("counter_jumps"),
+            truncated_buffers: at("truncated_buffers"),
+            corrupt_ap_params: at("corrupt_ap_params"),
+            malformed_buffers: at("malformed_buffers"),
+            stalls: at("stalls"),
+            stale: at("stale"),
+        }
+    }
+}

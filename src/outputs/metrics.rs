@@ -1,0 +1,170 @@
+//! `/metrics`: OpenMetrics text made from one snapshot.
+//!
+//! The pipeline counts, this only words it: names are `qsegment_` plus the name in the report, counters end
+//! in `_total`, units are in the names.
+
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::figures::{COUNTERS, Facts, SensorRates, definition};
+use crate::pipeline::Snapshot;
+use crate::source::Quality;
+
+/// Media type of [`text`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics. `newest_mask_age` is none before the first mask.
+#[must_use]
+pub fn encode(snapshot: &Snapshot, facts: &Facts, newest_mask_age: Option<Duration>) -> String {
+    let mut registry = Registry::with_prefix("qsegment");
+    registry.register_collector(Box::new(Scrape {
+        snapshot: snapshot.clone(),
+        facts: facts.clone(),
+        newest_mask_age,
+    }));
+    let mut encoded = String::new();
+    text::encode(&mut encoded, &registry).expect("a String takes everything that is written");
+    encoded
+}
+
+#[derive(Debug)]
+struct Scrape {
+    snapshot: Snapshot,
+    facts: Facts,
+    newest_mask_age: Option<Duration>,
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        self.build(&mut encoder)?;
+        for counter in COUNTERS {
+            let value = ConstCounter::new((counter.value)(&self.snapshot.counters));
+            let metric =
+                encoder.encode_descriptor(counter.name, counter.help, None, MetricType::Counter)?;
+            value.encode(metric)?;
+        }
+        let faults = &self.snapshot.injected_faults;
+        counts(
+            &mut encoder,
+            "injected_faults",
+            "Faults that the simulated sensor injected",
+            "fault",
+            faults,
+        )?;
+        let drops = &self.snapshot.queue_drops;
+        counts(
+            &mut encoder,
+            "queue_drops",
+            "Frames refused or replaced by a queue",
+            "queue",
+            drops,
+        )?;
+        self.stages(&mut encoder)?;
+        self.rates(&mut encoder)
+    }
+}
+
+impl Scrape {
+    fn build(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let network = &self.facts.network;
+        let info = Info::new(vec![
+            ("version", self.facts.version.clone()),
+            ("network", network.name.clone()),
+            ("network_sha256", network.sha256.clone()),
+            ("camera", self.facts.ladder.camera.clone()),
+            ("inference", self.facts.ladder.inference.clone()),
+        ]);
+        let help =
+            "This program, its network, and where on the camera and inference ladders it stands";
+        info.encode(encoder.encode_descriptor("build", help, None, MetricType::Info)?)
+    }
+
+    fn stages(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Latency of a stage so far, by quantile (1 is the longest)";
+        let mut family = encoder.encode_descriptor(
+            "stage_latency",
+            help,
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        for stage in &self.snapshot.stages {
+            let quantiles =
+                [("0.5", stage.p50), ("0.95", stage.p95), ("0.99", stage.p99), ("1", stage.max)];
+            for (quantile, latency) in quantiles {
+                let labels = [
+                    ("stage", definition(stage.stage).name),
+                    ("quality", quality_name(stage.quality)),
+                    ("quantile", quantile),
+                ];
+                ConstGauge::new(latency.as_secs_f64()).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Frames that passed a stage";
+        let mut family =
+            encoder.encode_descriptor("stage_frames", help, None, MetricType::Counter)?;
+        for stage in &self.snapshot.stages {
+            let labels = [("stage", definition(stage.stage).name)];
+            ConstCounter::new(stage.count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn rates(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let rates = SensorRates::from(&self.snapshot);
+        for (name, help, figure) in [
+            ("frame_rate", "Buffers a second of sensor time since the start", rates.frames),
+            (
+                "tensor_rate",
+                "Valid output tensors a second of sensor time since the start",
+                rates.tensors,
+            ),
+        ] {
+            if let Some(value) = figure.value {
+                let unit = Unit::Other("hertz".to_owned());
+                let metric =
+                    encoder.encode_descriptor(name, help, Some(&unit), MetricType::Gauge)?;
+                ConstGauge::new(value).encode(metric)?;
+            }
+        }
+        if let Some(age) = self.newest_mask_age {
+            let help = "Age of the picture that the newest mask was made from";
+            let unit = Some(&Unit::Seconds);
+            let metric =
+                encoder.encode_descriptor("newest_mask_age", help, unit, MetricType::Gauge)?;
+            ConstGauge::new(age.as_secs_f64()).encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+fn counts(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    label: &str,
+    counts: &[(&'static str, u64)],
+) -> Result<(), std::fmt::Error> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for (value, count) in counts {
+        ConstCounter::new(*count).encode(family.encode_family(&[(label, *value)])?)?;
+    }
+    Ok(())
+}
+
+fn quality_name(quality: Quality) -> &'static str {
+    match quality {
+        Quality::Measured => "measured",
+        Quality::Estimated => "estimated",
+        Quality::Simulated => "simulated",
+    }
+}

@@ -1,0 +1,314 @@
+//! What a run leaves behind: `report.json`, `overlay.png`, `mask.png`.
+//!
+//! Everything in `report.json` outside `timing` is a function of network, scene, seed and options; what a
+//! clock of this machine had a part in is inside `timing`. So two runs with one seed differ there only, and
+//! a test can compare the rest byte for byte.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use serde::Serialize;
+
+use super::figures::{
+    COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorRates, StageFigures, sensor_time,
+};
+use super::overlay::{Freshness, Overlay, Style, mask};
+use super::{DISCLAIMER, OutputError};
+use crate::pipeline::geometry::Size;
+use crate::pipeline::{Frame, Snapshot};
+use crate::source::Quality;
+
+/// A finished run in figures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Of this format: 1.
+    pub version: u32,
+    /// [`DISCLAIMER`].
+    pub disclaimer: &'static str,
+    /// Of the program.
+    pub qsegment: String,
+    /// The network that ran.
+    pub network: NetworkFacts,
+    /// Where the frames came from.
+    pub source: SourceFigures,
+    /// Rates on the sensor clock.
+    pub rates: SensorRates,
+    /// What the host counted.
+    pub counters: BTreeMap<&'static str, u64>,
+    /// What the simulated sensor was told to break.
+    pub injected_faults: BTreeMap<&'static str, u64>,
+    /// Quality of the figures that do not carry it themselves.
+    pub quality: BTreeMap<&'static str, Quality>,
+    /// Stages timed by a model alone.
+    pub stages: Vec<StageFigures>,
+    /// Share of mask pixels of the last frame.
+    pub last_vessel_fraction: Figure,
+    /// The pictures, and why there are none if there are none.
+    pub pictures: Pictures,
+    /// What a clock of this machine had a part in.
+    pub timing: Timing,
+}
+
+/// Where the frames came from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceFigures {
+    /// "simulated", "imx500", "replay".
+    pub camera: String,
+    /// "sensor" or "host".
+    pub inference: String,
+    /// Of its time stamps.
+    pub quality: Quality,
+    /// Nominal.
+    pub frame_interval_ms: f64,
+    /// What the simulated sensor looked at.
+    pub scene: Option<String>,
+    /// Of everything random.
+    pub seed: Option<u64>,
+    /// "real" or "max".
+    pub pace: Option<String>,
+    /// Range of the in-sensor run time that the timing model draws from.
+    pub inference_model: Option<InferenceModel>,
+    /// Last error of a buffer.
+    pub last_error: Option<String>,
+}
+
+/// The pictures beside the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pictures {
+    /// File names.
+    pub files: Vec<&'static str>,
+    /// Number of the buffer in which their output tensor arrived.
+    pub sequence: Option<u64>,
+    /// Why there are none.
+    pub missing: Option<&'static str>,
+}
+
+/// What a clock of this machine had a part in; differs from run to run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Timing {
+    /// Wall clock, RFC 3339, UTC.
+    pub started: String,
+    /// Of the run, host clock.
+    pub elapsed_s: f64,
+    /// Stages in which the host clock had a part.
+    pub stages: Vec<StageFigures>,
+    /// Host time over sensor time.
+    pub slow_motion_factor: Figure,
+    /// Frames that an output was too slow for, by queue.
+    pub queue_drops: BTreeMap<&'static str, u64>,
+}
+
+/// When the run was, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunTime {
+    /// Wall clock.
+    pub started: SystemTime,
+    /// Host clock.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    /// `last` is the last published frame; its pictures are named in the report.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot, facts: &Facts, time: RunTime, last: Option<&Frame>) -> Self {
+        let (stages, timed_here): (Vec<_>, Vec<_>) =
+            snapshot.stages.iter().partition(|stage| stage.quality == Quality::Simulated);
+        let counters = COUNTERS.map(|counter| (counter.name, (counter.value)(&snapshot.counters)));
+        Self {
+            version: 1,
+            disclaimer: DISCLAIMER,
+            qsegment: facts.version.clone(),
+            network: facts.network.clone(),
+            source: SourceFigures::new(snapshot, facts),
+            rates: SensorRates::from(snapshot),
+            counters: counters.into(),
+            injected_faults: snapshot.injected_faults.iter().copied().collect(),
+            quality: BTreeMap::from([
+                ("counters", Quality::Measured),
+                ("injected_faults", Quality::Simulated),
+            ]),
+            stages: stages.into_iter().map(StageFigures::from).collect(),
+            last_vessel_fraction: Figure {
+                value: last.map(|frame| f64::from(frame.vessel_fraction)),
+                unit: "1",
+                quality: snapshot.source.quality,
+                definition: "share of all tensor pixels of the last frame with probability >= threshold",
+            },
+            pictures: Pictures::of(last),
+            timing: Timing::new(snapshot, time, timed_here),
+        }
+    }
+}
+
+impl SourceFigures {
+    fn new(snapshot: &Snapshot, facts: &Facts) -> Self {
+        Self {
+            camera: facts.ladder.camera.clone(),
+            inference: facts.ladder.inference.clone(),
+            quality: snapshot.source.quality,
+            frame_interval_ms: super::figures::milliseconds(snapshot.source.frame_interval),
+            scene: facts.scene.clone(),
+            seed: facts.seed,
+            pace: facts.pace.clone(),
+            inference_model: facts.inference_model,
+            last_error: snapshot.last_error.clone(),
+        }
+    }
+}
+
+impl Pictures {
+    fn of(last: Option<&Frame>) -> Self {
+        match last {
+            Some(frame) => Self {
+                files: vec![OVERLAY_FILE, MASK_FILE],
+                sequence: Some(frame.sequence),
+                missing: None,
+            },
+            None => Self {
+                files: Vec::new(),
+                sequence: None,
+                missing: Some(
+                    "no output tensor was joined with its input, so there is nothing to draw",
+                ),
+            },
+        }
+    }
+}
+
+impl Timing {
+    fn new(
+        snapshot: &Snapshot,
+        time: RunTime,
+        stages: Vec<&crate::pipeline::latency::StageLatency>,
+    ) -> Self {
+        Self {
+            started: humantime::format_rfc3339_seconds(time.started).to_string(),
+            elapsed_s: time.elapsed.as_secs_f64(),
+            stages: stages.into_iter().map(StageFigures::from).collect(),
+            slow_motion_factor: Figure {
+                value: sensor_time(snapshot)
+                    .map(|covered| time.elapsed.as_secs_f64() / covered.as_secs_f64()),
+                unit: "1",
+                quality: Quality::Measured,
+                definition: "host time of the run over the sensor time its buffers cover; 1 is real time, \
+                             above 1 slow motion, below 1 faster than a sensor",
+            },
+            queue_drops: snapshot.queue_drops.iter().copied().collect(),
+        }
+    }
+}
+
+/// A folder that has been written into once, so that a run does not end in "permission denied".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportFolder(PathBuf);
+
+impl ReportFolder {
+    /// Creates the folder if need be and tries a file in it. Before the run.
+    pub fn prepare(folder: &Path) -> Result<Self, OutputError> {
+        let refused = |error: io::Error| OutputError::Folder {
+            folder: folder.to_owned(),
+            cause: error.to_string(),
+        };
+        fs::create_dir_all(folder).map_err(refused)?;
+        let trial = partial(folder, "trial");
+        File::create(&trial).map_err(refused)?;
+        fs::remove_file(&trial).map_err(refused)?;
+        Ok(Self(folder.to_owned()))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes the pictures of `last` and then the report that names them. Each file appears whole or not at
+    /// all. Without a frame, pictures of an earlier run are removed: they would pass for this one's.
+    pub fn write(
+        &self,
+        report: &Report,
+        last: Option<&Frame>,
+        style: Style,
+    ) -> Result<(), OutputError> {
+        match last {
+            Some(frame) => {
+                self.replace(OVERLAY_FILE, &overlay_png(frame, style))?;
+                self.replace(MASK_FILE, &mask_png(frame))?;
+            }
+            None => {
+                self.remove(OVERLAY_FILE)?;
+                self.remove(MASK_FILE)?;
+            }
+        }
+        let mut json = serde_json::to_vec_pretty(report).expect("keys are strings, numbers finite");
+        json.push(b'\n');
+        self.replace(REPORT_FILE, &json)
+    }
+
+    fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), OutputError> {
+        let unfinished = partial(&self.0, name);
+        let written = File::create(&unfinished)
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+            .and_then(|()| fs::rename(&unfinished, self.0.join(name)));
+        written.map_err(|error| {
+            // The first error is the one to report; a file that cannot be removed either is hidden and small.
+            drop(fs::remove_file(&unfinished));
+            self.refused(name, &error)
+        })
+    }
+
+    fn remove(&self, name: &str) -> Result<(), OutputError> {
+        match fs::remove_file(self.0.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.refused(name, &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, name: &str, error: &io::Error) -> OutputError {
+        OutputError::Write { file: self.0.join(name), cause: error.to_string() }
+    }
+}
+
+/// The frame as drawn live, as a PNG file.
+#[must_use]
+pub fn overlay_png(frame: &Frame, style: Style) -> Vec<u8> {
+    let mut overlay = Overlay::default();
+    let picture = overlay.draw(Some(frame), style, Freshness::Live);
+    png(picture.rgb, picture.size, ExtendedColorType::Rgb8)
+}
+
+/// The frame's mask at the tensor's size, 0 and 255, as a PNG file.
+///
+/// # Panics
+/// When the frame's `probability` is not as long as its sizes say; published frames are.
+#[must_use]
+pub fn mask_png(frame: &Frame) -> Vec<u8> {
+    let size = Size::new(frame.mask_width, frame.mask_height).expect("a published mask has pixels");
+    png(&mask(frame), size, ExtendedColorType::L8)
+}
+
+/// `pixels` must be as many as `size` and `colour` say.
+pub(super) fn png(pixels: &[u8], size: Size, colour: ExtendedColorType) -> Vec<u8> {
+    let side = |side| u32::try_from(side).expect("a tensor's side is at most 1280 pixels");
+    let mut encoded = Vec::new();
+    PngEncoder::new(&mut encoded)
+        .write_image(pixels, side(size.width()), side(size.height()), colour)
+        .expect("a Vec takes everything, and there are as many pixels as the size says");
+    encoded
+}
+
+/// Hidden, in the same folder so that a rename cannot cross file systems.
+fn partial(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}.{}.partial", std::process::id()))
+}
+
+const REPORT_FILE: &str = "report.json";
+const OVERLAY_FILE: &str = "overlay.png";
+const MASK_FILE: &str = "mask.png";

@@ -1,0 +1,192 @@
+//! The page on 127.0.0.1: live picture, status, metrics.
+//!
+//! ```text
+//!                                thread "web-draw"                  thread "web" (tokio, one thread)
+//!   LatestSlot<Arc<Frame>> -->  takes the newest frame,     Part   one task a connection:
+//!                               draws it once for every   ------>  /stream.mjpg  the newest part, when the
+//!                               style somebody watches      watch                client has taken the last
+//!                               (also when nothing came:           /status /metrics   ask for a Snapshot
+//!                               a stall must become visible)       /snapshot.png      draws for itself
+//! ```
+//!
+//! A `watch` channel holds one value: a client that reads slowly skips frames and delays nobody.
+//! Only loopback addresses are served, and only under loopback names: a page of another site that points
+//! its own name at 127.0.0.1 (DNS rebinding) is refused by its Host header.
+
+mod connections;
+mod recent;
+mod routes;
+mod status;
+mod views;
+
+use std::fmt;
+use std::io::{Error, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, oneshot};
+
+use super::OutputError;
+use super::figures::Facts;
+use super::overlay::{Freshness, Overlay};
+use crate::pipeline::queue::LatestSlot;
+use crate::pipeline::{Frame, Snapshot};
+use crate::source::clock::Clock;
+use recent::Recent;
+use views::Views;
+
+/// A port that is ours, before anything is served on it.
+#[derive(Debug)]
+pub struct Web {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// What the page shows.
+pub struct Feed {
+    /// Frames to draw.
+    pub slot: Arc<LatestSlot<Arc<Frame>>>,
+    /// Where the pipeline stands now; called up to a few times a second.
+    pub snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    /// What holds for the whole run.
+    pub facts: Facts,
+    /// The host clock that stamped the frames.
+    pub clock: Clock,
+    /// A mask older than this is stale.
+    pub stale_after: Duration,
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed").field("facts", &self.facts).finish_non_exhaustive()
+    }
+}
+
+/// A served page. Dropping it ends every connection within a second.
+#[derive(Debug)]
+pub struct Serving {
+    address: SocketAddr,
+    /// Dropped first: their threads end when the other end is gone.
+    stop: Option<(mpsc::Sender<()>, oneshot::Sender<()>)>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Web {
+    /// Takes the port, so that one in use is found before the camera starts. Port 0 takes a free one.
+    pub fn bind(address: SocketAddr) -> Result<Self, OutputError> {
+        if !address.ip().is_loopback() {
+            return Err(OutputError::NotLoopback(address));
+        }
+        // On Unix, std sets SO_REUSEADDR: a port of a daemon that has just ended is free at once, and one
+        // that somebody listens on is still refused.
+        let refused = |error: Error| match error.kind() {
+            ErrorKind::AddrInUse => OutputError::AddressInUse(address),
+            _ => OutputError::Listen { address, cause: error.to_string() },
+        };
+        let listener = TcpListener::bind(address).map_err(refused)?;
+        listener.set_nonblocking(true).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self { listener, address })
+    }
+
+    /// The address with the port that was taken.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the returned value is dropped.
+    pub fn serve(self, feed: Feed) -> Result<Serving, OutputError> {
+        let Self { listener, address } = self;
+        let no_thread = |error: Error| OutputError::Thread(error.to_string());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(SNAPSHOT_THREADS)
+            .build()
+            .map_err(no_thread)?;
+        let Feed { slot, snapshot, facts, clock, stale_after } = feed;
+        let site = Arc::new(Site {
+            snapshot,
+            facts,
+            clock,
+            stale_after,
+            newest: Mutex::default(),
+            recent: Mutex::default(),
+            views: Views::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            snapshot_overlay: Mutex::default(),
+        });
+        let (stop_drawing, drawing_stopped) = mpsc::channel();
+        let (stop_serving, serving_stopped) = oneshot::channel();
+        let mut serving =
+            Serving { address, stop: Some((stop_drawing, stop_serving)), threads: Vec::new() };
+        let drawn = Arc::clone(&site);
+        serving.spawn("web-draw", move || views::draw(&drawn, &slot, &drawing_stopped))?;
+        serving.spawn("web", move || {
+            runtime.block_on(connections::serve(listener, routes::router(site), serving_stopped));
+        })?;
+        Ok(serving)
+    }
+}
+
+impl Serving {
+    /// Where the page is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn spawn(
+        &mut self,
+        name: &str,
+        run: impl FnOnce() + Send + 'static,
+    ) -> Result<(), OutputError> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(|error| OutputError::Thread(error.to_string()))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the page has panicked");
+            }
+        }
+    }
+}
+
+/// What both threads know.
+struct Site {
+    snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    facts: Facts,
+    clock: Clock,
+    stale_after: Duration,
+    newest: Mutex<Option<Arc<Frame>>>,
+    recent: Mutex<Recent>,
+    views: Views,
+    streams: Arc<Semaphore>,
+    snapshot_overlay: Mutex<Overlay>,
+}
+
+impl Site {
+    fn newest(&self) -> Option<Arc<Frame>> {
+        self.newest.lock().expect(NOT_POISONED).clone()
+    }
+    fn freshness(&self, newest: Option<&Frame>) -> Freshness {
+        Freshness::of(newest, self.clock.now(), self.stale_after)
+    }
+}
+
+/// Watching the picture costs drawing and encoding, at worst once per stream (each in its own style).
+const MAX_STREAMS: usize = 8;
+/// Pictures asked for one by one are drawn here, beside the streams; more would only wait for the processor.
+const SNAPSHOT_THREADS: usize = 1;
+const NOT_POISONED: &str = "no code panics while it holds this lock";

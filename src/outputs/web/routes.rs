@@ -1,0 +1,204 @@
+//! What is answered to which request.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use futures_util::{StreamExt, stream};
+use image::ExtendedColorType;
+
+use super::status::Status;
+use super::views::{BOUNDARY_LINE, STREAM_TYPE};
+use super::{NOT_POISONED, Site};
+use crate::outputs::metrics;
+use crate::outputs::overlay::{Layer, Opacity, Style};
+use crate::outputs::report::png;
+
+pub(super) fn router(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(|| file("text/html; charset=utf-8", include_str!("page/index.html"))))
+        .route("/page.css", get(|| file("text/css; charset=utf-8", include_str!("page/page.css"))))
+        .route(
+            "/page.js",
+            get(|| file("text/javascript; charset=utf-8", include_str!("page/page.js"))),
+        )
+        .route("/icon.svg", get(|| file("image/svg+xml", include_str!("page/icon.svg"))))
+        .route("/stream.mjpg", get(stream_mjpg))
+        .route("/snapshot.png", get(snapshot_png))
+        .route("/status", get(status))
+        .route("/metrics", get(prometheus))
+        .route("/healthz", get(|| file("text/plain", "ok\n")))
+        .fallback(not_found)
+        .with_state(site)
+        .layer(middleware::from_fn(guard))
+}
+
+/// Refuses what this page never needs, and tells browsers to do the same.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = if !names_loopback(request.headers()) {
+        sentence(
+            StatusCode::FORBIDDEN,
+            "This page answers only under 127.0.0.1, [::1] or localhost.",
+        )
+    } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refused = sentence(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "This page only shows; it takes GET and HEAD.",
+        );
+        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        refused
+    } else if !request.body().is_end_stream() {
+        sentence(StatusCode::PAYLOAD_TOO_LARGE, "No request here has a body.")
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in SECURITY_HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Any port: the page may be reached through a tunnel.
+fn names_loopback(headers: &HeaderMap) -> bool {
+    let is_loopback = |value: &HeaderValue| {
+        let authority = value.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+        authority.is_some_and(|authority| {
+            let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+            host.eq_ignore_ascii_case("localhost")
+                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        })
+    };
+    let mut hosts = headers.get_all(header::HOST).iter().peekable();
+    hosts.peek().is_some() && hosts.all(is_loopback)
+}
+
+async fn stream_mjpg(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
+    let style = match style_of(query.as_deref()) {
+        Ok(style) => style,
+        Err(refused) => return sentence(StatusCode::BAD_REQUEST, &refused),
+    };
+    let Ok(permit) = Arc::clone(&site.streams).try_acquire_owned() else {
+        return sentence(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Too many are watching; close a page, or ask for /snapshot.png.",
+        );
+    };
+    let Some(parts) = site.views.watch(style) else {
+        return sentence(StatusCode::SERVICE_UNAVAILABLE, "The daemon is stopping.");
+    };
+    let opening = stream::iter([Ok::<_, Infallible>(BOUNDARY_LINE.into())]);
+    // Ready when the client has taken the part before; what was drawn meanwhile is skipped.
+    let parts = stream::unfold((parts, permit), |(mut parts, permit)| async move {
+        parts.changed().await.ok()?;
+        let bytes = parts.borrow_and_update().bytes.clone();
+        Some((Ok(bytes), (parts, permit)))
+    });
+    ([(header::CONTENT_TYPE, STREAM_TYPE)], Body::from_stream(opening.chain(parts))).into_response()
+}
+
+async fn snapshot_png(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
+    let style = match style_of(query.as_deref()) {
+        Ok(style) => style,
+        Err(refused) => return sentence(StatusCode::BAD_REQUEST, &refused),
+    };
+    let drawn = tokio::task::spawn_blocking(move || {
+        let newest = site.newest();
+        let freshness = site.freshness(newest.as_deref());
+        let mut overlay = site.snapshot_overlay.lock().expect(NOT_POISONED);
+        let picture = overlay.draw(newest.as_deref(), style, freshness);
+        (png(picture.rgb, picture.size, ExtendedColorType::Rgb8), freshness.name())
+    });
+    match drawn.await {
+        Ok((png, state)) => {
+            let headers = [(header::CONTENT_TYPE, "image/png"), (STATE_HEADER, state)];
+            (headers, png).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "a snapshot could not be drawn");
+            sentence(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The snapshot could not be drawn; see the log.",
+            )
+        }
+    }
+}
+
+async fn status(State(site): State<Arc<Site>>) -> Response {
+    let snapshot = (site.snapshot)();
+    let newest = site.newest();
+    let freshness = site.freshness(newest.as_deref());
+    let recent = site.recent.lock().expect(NOT_POISONED).rates();
+    let now = site.clock.now();
+    let newest = newest.as_deref().map(|frame| (frame, now));
+    Json(Status::new(&snapshot, &site.facts, newest, freshness, site.stale_after, recent))
+        .into_response()
+}
+
+async fn prometheus(State(site): State<Arc<Site>>) -> Response {
+    let age = site.newest().map(|frame| frame.stamps.age_at(site.clock.now()));
+    let text = metrics::encode(&(site.snapshot)(), &site.facts, age);
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+async fn not_found(uri: Uri) -> Response {
+    let path = uri.path();
+    sentence(StatusCode::NOT_FOUND, &format!("There is no {path} here; the page is at /."))
+}
+
+async fn file(media_type: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, media_type)], text).into_response()
+}
+
+fn sentence(status: StatusCode, sentence: &str) -> Response {
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (status, headers, format!("{sentence}\n")).into_response()
+}
+
+/// `style=heat|outline|off&skeleton=0|1&opacity=0.0..1.0`, each optional.
+fn style_of(query: Option<&str>) -> Result<Style, String> {
+    let mut style = Style::default();
+    for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=').unwrap_or((pair, "")) {
+            ("style", "heat") => style.layer = Layer::Heat,
+            ("style", "outline") => style.layer = Layer::Outline,
+            ("style", "off") => style.layer = Layer::Off,
+            ("skeleton", "0") => style.skeleton = false,
+            ("skeleton", "1") => style.skeleton = true,
+            ("opacity", share) => {
+                let opacity = share.parse().ok().and_then(Opacity::new);
+                style.opacity = opacity.ok_or_else(|| refused("opacity", share, "0.0 to 1.0"))?;
+            }
+            ("style", other) => return Err(refused("style", other, "heat, outline or off")),
+            ("skeleton", other) => return Err(refused("skeleton", other, "0 or 1")),
+            (key, _) => return Err(refused("query", key, "style, skeleton or opacity")),
+        }
+    }
+    Ok(style)
+}
+
+fn refused(field: &str, got: &str, want: &str) -> String {
+    format!("{field}: got {got:?}, want {want}.")
+}
+
+const STATE_HEADER: HeaderName = HeaderName::from_static("x-state");
+const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    // Fundus pictures identify people: no other site's page may embed them.
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (header::CACHE_CONTROL, "no-store"),
+];

@@ -1,0 +1,117 @@
+//! `/status`: everything the page shows, and what a script would ask for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::recent::RecentRates;
+use crate::outputs::DISCLAIMER;
+use crate::outputs::figures::{
+    COUNTERS, Facts, Ladder, NetworkFacts, SensorRates, StageFigures, milliseconds,
+};
+use crate::outputs::overlay::Freshness;
+use crate::pipeline::{Frame, Snapshot};
+use crate::source::Quality;
+use crate::source::clock::Timestamp;
+
+/// The answer, version 1.
+#[derive(Debug, Serialize)]
+pub(super) struct Status<'a> {
+    version: u32,
+    disclaimer: &'static str,
+    qsegment: &'a str,
+    /// "live", "stale" or "no_signal".
+    state: &'static str,
+    stale_after_ms: f64,
+    ladder: &'a Ladder,
+    network: &'a NetworkFacts,
+    source: Source<'a>,
+    newest_mask: Option<NewestMask>,
+    /// Over the last seconds, host clock.
+    recent: Option<RecentRates>,
+    /// Since the start, sensor clock.
+    rates: SensorRates,
+    stages: Vec<StageFigures>,
+    counters: BTreeMap<&'static str, u64>,
+    injected_faults: BTreeMap<&'static str, u64>,
+    queue_drops: BTreeMap<&'static str, u64>,
+    last_error: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Source<'a> {
+    quality: Quality,
+    frame_interval_ms: f64,
+    scene: Option<&'a str>,
+    seed: Option<u64>,
+    pace: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct NewestMask {
+    sequence: u64,
+    frame_count: u8,
+    lag_frames: u32,
+    age_ms: f64,
+    width: usize,
+    height: usize,
+    threshold: f64,
+    /// Null unless the mask is live: a number that is no longer true is not shown.
+    vessel_fraction: Option<f32>,
+    dnn_runtime_ms: f64,
+    sensor_temperature_celsius: Option<i8>,
+}
+
+impl<'a> Status<'a> {
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        facts: &'a Facts,
+        newest: Option<(&Frame, Timestamp)>,
+        freshness: Freshness,
+        stale_after: Duration,
+        recent: Option<RecentRates>,
+    ) -> Self {
+        Self {
+            version: 1,
+            disclaimer: DISCLAIMER,
+            qsegment: &facts.version,
+            state: freshness.name(),
+            stale_after_ms: milliseconds(stale_after),
+            ladder: &facts.ladder,
+            network: &facts.network,
+            source: Source {
+                quality: snapshot.source.quality,
+                frame_interval_ms: milliseconds(snapshot.source.frame_interval),
+                scene: facts.scene.as_deref(),
+                seed: facts.seed,
+                pace: facts.pace.as_deref(),
+            },
+            newest_mask: newest.map(|(frame, now)| NewestMask::new(frame, now, freshness)),
+            recent,
+            rates: SensorRates::from(snapshot),
+            stages: snapshot.stages.iter().map(StageFigures::from).collect(),
+            counters: COUNTERS.map(|c| (c.name, (c.value)(&snapshot.counters))).into(),
+            injected_faults: snapshot.injected_faults.iter().copied().collect(),
+            queue_drops: snapshot.queue_drops.iter().copied().collect(),
+            last_error: snapshot.last_error.as_deref(),
+        }
+    }
+}
+
+impl NewestMask {
+    fn new(frame: &Frame, now: Timestamp, freshness: Freshness) -> Self {
+        Self {
+            sequence: frame.sequence,
+            frame_count: frame.frame_count,
+            lag_frames: frame.lag_frames,
+            age_ms: milliseconds(frame.stamps.age_at(now)),
+            width: frame.mask_width,
+            height: frame.mask_height,
+            threshold: f64::from(frame.threshold) / 256.0,
+            vessel_fraction: (freshness == Freshness::Live).then_some(frame.vessel_fraction),
+            dnn_runtime_ms: f64::from(frame.kpi.dnn_runtime_us) / 1000.0,
+            sensor_temperature_celsius: frame.sensor.temperature_celsius,
+        }
+    }
+}
