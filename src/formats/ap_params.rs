@@ -19,14 +19,14 @@ use super::tensor::{Dimension, QuantParams};
 mod emit;
 
 /// All networks that the sensor holds.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
 pub struct ApParams {
     /// In the order of the FlatBuffer.
     pub networks: Vec<Network>,
 }
 
 /// One network: its id (matched against `DnnHeader::network_id`) and its tensors.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Network {
     /// Matched against the header's `network_id`.
     pub id: u16,
@@ -41,7 +41,7 @@ pub struct Network {
 }
 
 /// Description of an input tensor; always 8 bits an element.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct InputTensorInfo {
     /// Ordinal.
     pub id: u8,
@@ -55,7 +55,7 @@ pub struct InputTensorInfo {
 }
 
 /// Description of an output tensor.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct OutputTensorInfo {
     /// Ordinal.
     pub id: u8,

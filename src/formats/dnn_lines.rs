@@ -19,7 +19,8 @@ use super::reader::{ParseError, Reader};
 pub const LINE_LEN_BYTES: usize = 2560;
 
 /// Which tensor a region holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TensorType {
     /// What the network saw.
     Input,
@@ -30,7 +31,7 @@ pub enum TensorType {
 }
 
 /// The 12 bytes that open a tensor region, as sent, stale or not. Little-endian.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct DnnHeader {
     /// Whether the region's body is of this frame's inference.
     pub frame_valid: bool,

@@ -18,6 +18,8 @@ pub mod embedded;
 mod flat_buffer;
 pub mod input_tensor;
 mod line_stream;
+pub mod metadata;
 pub mod output_tensor;
+pub mod print;
 pub mod reader;
 pub mod tensor;

@@ -86,13 +86,6 @@ impl OutputLayout {
         self.elements * self.element_len_bytes()
     }
 
-    /// Size along the axis with this ordinal; `None` if there is no such axis.
-    #[must_use]
-    pub fn size(&self, ordinal: u8) -> Option<usize> {
-        let dimension = self.info.dimensions.iter().find(|d| d.ordinal == ordinal)?;
-        Some(usize::from(dimension.size))
-    }
-
     /// Copies the raw little-endian elements in ordinal order (ordinal 0 fastest: column-major),
     /// `elements * bits / 8` bytes. `into` is reused without allocation.
     pub fn copy_raw(

@@ -1,7 +1,7 @@
 //! What a tensor's stored integers mean: signedness, scale, zero point.
 
 /// `real = (stored - zero_point) * scale`. ApParams call the zero point `shift`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
 pub struct QuantParams {
     /// Real value of one step.
     pub scale: f32,
@@ -22,7 +22,7 @@ impl QuantParams {
 }
 
 /// One axis of a tensor, as ApParams describe it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Dimension {
     /// Number of the axis in natural order: C, H, W are 0, 1, 2.
     pub ordinal: u8,
