@@ -1,0 +1,62 @@
+//! Replays the fuzzer's corpus, and writes the part of it that is made by hand.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::ap_params::ONE_OUTPUT;
+use crate::{buffer, exercise};
+
+#[test]
+fn every_corpus_file_is_parsed_and_printed() {
+    for (target, exercise) in [
+        ("metadata_buffer", exercise::metadata_buffer as fn(&[u8])),
+        ("ap_params", exercise::ap_params),
+        ("embedded_lines", exercise::embedded_lines),
+    ] {
+        let mut replayed = 0;
+        for entry in fs::read_dir(corpus().join(target)).unwrap() {
+            let path = entry.unwrap().path();
+            println!("{}", path.display());
+            exercise(&fs::read(path).unwrap());
+            replayed += 1;
+        }
+        assert!(replayed >= 3, "{target}: {replayed} files");
+    }
+}
+
+/// The seeds from which the fuzzer starts. Fails when one is missing or no longer what the formats
+/// emit; `QSEGMENT_WRITE_CORPUS=1` writes them.
+#[test]
+fn seeds_are_what_the_formats_emit() {
+    let with_line_len = |len: u16, metadata: &[u8]| [&len.to_le_bytes(), metadata].concat();
+    let small = buffer::small_metadata();
+    let mut stale = small.clone();
+    stale[120 + 2560] = 0;
+    let mut no_output = small.clone();
+    no_output[120 + 3 * 2560 + 8] = 2;
+    let short_line = buffer::small_metadata_with_line_len(16);
+    for (path, bytes) in [
+        ("metadata_buffer/seed_both_valid", with_line_len(60, &small)),
+        ("metadata_buffer/seed_input_stale", with_line_len(60, &stale)),
+        ("metadata_buffer/seed_no_output", with_line_len(60, &no_output)),
+        ("metadata_buffer/seed_sixteen_bytes_a_line", with_line_len(60, &short_line)),
+        ("metadata_buffer/seed_cut_in_the_input", with_line_len(60, &small[..120 + 2 * 2560 + 5])),
+        ("ap_params/seed_one_output", ONE_OUTPUT.to_vec()),
+        ("ap_params/seed_two_outputs", buffer::params().emit()),
+        ("ap_params/seed_empty", qsegment::formats::ap_params::ApParams::default().emit()),
+        ("embedded_lines/seed_all_registers", small[..120].to_vec()),
+        ("embedded_lines/seed_cut", small[..30].to_vec()),
+        ("embedded_lines/seed_no_start", vec![0; 20]),
+    ] {
+        let path = corpus().join(path);
+        if std::env::var_os("QSEGMENT_WRITE_CORPUS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &bytes).unwrap();
+        }
+        assert!(fs::read(&path).unwrap() == bytes, "{}", path.display());
+    }
+}
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus")
+}
