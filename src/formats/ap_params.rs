@@ -9,8 +9,9 @@
 //! ```
 //!
 //! The sensor repeats it in front of every tensor. Schema as in libcamera 26bfadc
-//! (`imx500_tensor_parser/apParams.flatbuffers_generated.h`); field numbers are the constants' order
-//! in this file. libcamera runs no verifier; here every offset is checked and every count bounded.
+//! (`imx500_tensor_parser/apParams.flatbuffers_generated.h`); field numbers are the constants'
+//! order in this file. libcamera runs no verifier; here every offset is checked and every count
+//! bounded.
 
 use super::flat_buffer::Table;
 use super::reader::ParseError;
@@ -79,7 +80,7 @@ impl ApParams {
         Ok(Self { networks: collect(networks.len(), networks.map(|n| network(&n?)))? })
     }
 
-    /// Emits the FlatBuffer in the field and object order of Sony's packager (imx500.md 5.4), so that
+    /// Emits the FlatBuffer in the field and object order of Sony's packager, so that
     /// what was parsed from a real file re-emits byte for byte.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
@@ -182,16 +183,18 @@ fn collect<T>(
     Ok(collected)
 }
 
-/// Most networks accepted. The files seen hold 1; the sensor's memory (8 MiB) leaves no room for many.
+/// Most networks accepted. The files seen hold 1; the sensor's memory of 8.4 MB holds few.
 pub const MAX_NETWORKS: usize = 16;
 /// Most input and most output tensors of one network accepted. libcamera carries at most 16.
 pub const MAX_TENSORS: usize = 64;
 /// Most dimensions of one tensor accepted: what libcamera's tensor info holds.
 pub const MAX_DIMENSIONS: usize = 16;
-/// Longest name accepted. Tensors' names are cut to 20 characters, networks' names seen are under 40.
+/// Longest name accepted. Tensors' names are cut to 20 characters, networks' names seen are under
+/// 40.
 pub const MAX_NAME_LEN_BYTES: usize = 255;
-/// What a parse allocates at most: every network full of tensors, each with the longest name and all
-/// dimensions. A count or name that repeats the same bytes through overlapping offsets is included.
+/// What a parse allocates at most: every network full of tensors, each with the longest name and
+/// all dimensions. A count or name that repeats the same bytes through overlapping offsets is
+/// included.
 pub const MAX_PARSED_LEN_BYTES: usize = MAX_NETWORKS
     * (size_of::<Network>()
         + 2 * MAX_NAME_LEN_BYTES

@@ -8,9 +8,9 @@
 //!   line N-1      PQ              carried, not decoded; lines behind it may be stale
 //! ```
 //!
-//! A header says what its sender said, stale or not: `frame_valid` false with a body from an earlier
-//! frame is ordinary when the network is slower than the frame rate. Which input belongs to which
-//! output is decided in the pipeline.
+//! A header says what its sender said, stale or not: `frame_valid` false with a body from an
+//! earlier frame is ordinary when the network is slower than the frame rate. Which input belongs to
+//! which output is decided in the pipeline.
 
 use super::ap_params::{ApParams, Network};
 use super::reader::{ParseError, Reader};
@@ -128,7 +128,8 @@ pub struct Region<'a> {
     pub header: DnnHeader,
     /// Number of the header's line among the DNN lines; KPI is line 0.
     pub line: usize,
-    /// From the header's line to the end of the region (the output region runs to the end of the buffer).
+    /// From the header's line to the end of the region (the output region runs to the end of the
+    /// buffer).
     pub bytes: &'a [u8],
 }
 
@@ -162,7 +163,8 @@ pub struct DnnLines<'a> {
     pub kpi: Kpi,
     /// Starts at line 1.
     pub input: Region<'a>,
-    /// The next line whose header repeats the input's frame count and sizes; none if there is no such line.
+    /// The next line whose header repeats the input's frame count and sizes; none if there is no
+    /// such line.
     pub output: Option<Region<'a>>,
 }
 
@@ -213,8 +215,8 @@ pub struct DnnLinesLayout<'a> {
     pub output_valid: bool,
     /// Network id written into both headers.
     pub network_id: u16,
-    /// The FlatBuffer, as emitted. What does not fit into a header line (2548 bytes) is overwritten
-    /// by the body, which always starts on the next line.
+    /// The FlatBuffer, as emitted. What does not fit into a header line (2548 bytes) is left out:
+    /// the body always starts on the next line.
     pub ap_params: &'a [u8],
     /// Input tensor as the sensor's byte stream: planar, with strides and padding already in it.
     /// Written whether or not `input_valid`; with the flag off it is what a stale buffer holds.

@@ -9,8 +9,8 @@
 //!   start of line             tag 55 skips a register, tag 07 ends the line
 //! ```
 //!
-//! Only the few registers that the host acts on are kept. A line whose tags make no sense ends where
-//! they do; what was read up to there stands.
+//! Only the few registers that the host acts on are kept. A line whose tags make no sense ends
+//! where they do; what was read up to there stands.
 
 use super::reader::{ParseError, Reader};
 

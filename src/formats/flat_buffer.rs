@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   table   i32 distance back to the vtable, then the fields
-//!   vtable  u16 own length, u16 table length, u16 place of field 0, 1, ... in the table (0 = default)
+//!   vtable  u16 own length, u16 table length, u16 place of field 0, 1, ... (0 = default)
 //!   vector  u32 count, then the elements          string  u32 length, bytes, NUL
 //!   Fields that are tables, vectors or strings hold a u32 distance forward to them.
 //! ```
@@ -181,7 +181,8 @@ impl<'a> Iterator for Tables<'a> {
     }
 }
 
-/// Reads the distance at `at` and returns the place it points to, which may still be behind the end.
+/// Reads the distance at `at` and returns the place it points to, which may still be behind the
+/// end.
 fn follow(buffer: &[u8], at: usize, field: &'static str) -> Result<usize, ParseError> {
     let distance = Reader::at(buffer, at).u32_le(field)?;
     let place = usize::try_from(distance).ok().and_then(|distance| at.checked_add(distance));

@@ -45,7 +45,8 @@ pub struct InputLayout {
 }
 
 impl InputLayout {
-    /// Reads the geometry out of ApParams, by serialization index 0 = width, 1 = height, 2 = channels.
+    /// Reads the geometry out of ApParams, by serialization index 0 = width, 1 = height, 2 =
+    /// channels.
     pub fn new(info: &InputTensorInfo) -> Result<Self, ParseError> {
         let refuse =
             |field, got, want| Err(ParseError::Tensor { field, tensor: info.id, got, want });
@@ -98,8 +99,8 @@ impl InputLayout {
         self.channels * self.height * self.width
     }
 
-    /// Copies the tensor out of its body lines: raw bytes, planar, row-major, `channels * height * width`.
-    /// `into` is resized once and then reused without allocation.
+    /// Copies the tensor out of its body lines: raw bytes, planar, row-major, `channels * height *
+    /// width`. `into` is resized once and then reused without allocation.
     pub fn copy_planar(
         &self,
         body: &[u8],

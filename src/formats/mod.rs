@@ -7,6 +7,7 @@
 //!   | 2 x E bytes      | 2560     | 2560 x in_lines      | 2560 x out_lines     | 2560 |
 //!   +------------------+----------+----------------------+----------------------+------+
 //!    embedded.rs        dnn_lines.rs splits;  ap_params.rs describes;  tensors in *_tensor.rs
+//!   metadata.rs parts embedded lines and DNN lines;  print.rs says what the whole holds
 //! ```
 //!
 //! Everything here is pure: no I/O, no clock, no log, no unsafe. Parsers refuse with field, offset,

@@ -6,16 +6,17 @@
 //!   next line     tensor 1: each tensor starts on a new line
 //! ```
 //!
-//! Memory order: the dimension with serialization index 0 varies fastest. Given out is always ordinal
-//! order: ordinal 0 varies fastest, so for dimensions H, W the result is *column-major* and a mask
-//! must be transposed before it is drawn. In all public networks the two orders are equal.
+//! Memory order: the dimension with serialization index 0 varies fastest. Given out is always
+//! ordinal order: ordinal 0 varies fastest, so for dimensions H, W the result is *column-major* and
+//! a mask must be transposed before it is drawn. In all public networks the two orders are equal.
 
 use super::ap_params::OutputTensorInfo;
 use super::line_stream::{self, LineStream};
 use super::reader::ParseError;
 use super::tensor::Dimension;
 
-/// Where one output tensor lies in the body, and how its elements are ordered. Checked once per network.
+/// Where one output tensor lies in the body, and how its elements are ordered. Checked once per
+/// network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutputLayout {
     /// As described by ApParams.
@@ -28,8 +29,8 @@ pub struct OutputLayout {
 }
 
 impl OutputLayout {
-    /// Lays out all output tensors of a network, each on a new line. Refuses padding, bits other than
-    /// 8, 16, 32, zero or overflowing sizes, ordinals that are not 0, 1, 2, ..., more than 3
+    /// Lays out all output tensors of a network, each on a new line. Refuses padding, bits other
+    /// than 8, 16, 32, zero or overflowing sizes, ordinals that are not 0, 1, 2, ..., more than 3
     /// dimensions where reordering is needed, and more lines than the sensor can send.
     pub fn all(
         outputs: &[OutputTensorInfo],
@@ -70,8 +71,9 @@ impl OutputLayout {
             if dimension.size == 0 {
                 return refuse("dimension size", 0, "1 or more");
             }
-            // Checked at each step, so that the product cannot overflow whatever the sizes are.
-            elements *= usize::from(dimension.size);
+            // Checked at each step; one step can overflow 32 bits, which saturation makes a
+            // refusal.
+            elements = elements.saturating_mul(usize::from(dimension.size));
             if elements > MAX_BODY_LEN_BYTES {
                 return refuse("product of sizes", elements as u64, "at most 5232640 elements");
             }
@@ -243,7 +245,7 @@ fn for_each_reordered(axes: [Axis; 3], mut place: impl FnMut(usize, usize)) {
 }
 
 /// Body lines of the largest output region: register 0x3060 holds under 2046 lines, one of which is
-/// the header's (imx500.md 2.4). A description of more is damage.
+/// the header's (the driver refuses more in `imx500_regs`). A description of more is damage.
 const MAX_BODY_LINES: usize = 2044;
 /// Bytes, and so elements, that fit into those lines.
 const MAX_BODY_LEN_BYTES: usize = MAX_BODY_LINES * super::dnn_lines::LINE_LEN_BYTES;

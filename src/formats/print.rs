@@ -1,12 +1,13 @@
-//! Says what a metadata buffer holds, part by part; what is refused is stated and the rest still read.
+//! Says what a metadata buffer holds, part by part; what is refused is stated and the rest still
+//! read.
 //!
 //! ```text
-//! metadata     23030 bytes, embedded lines of 2535 bytes
-//! embedded     exposure 1000 lines, analogue gain 2.00, frame 2653 lines of 9398 pixels, 35 °C
-//! DNN lines    7 x 2560 bytes from byte 0x13ce
-//!   line 0     KPI     DNN 50000 us, DSP 1000 us
-//!   line 1     input   frame 42, valid, network 7, 2560 bytes a line, ApParams 420 bytes
-//!              ...
+//! metadata    22990 bytes, embedded lines of 2535 bytes
+//! embedded    exposure 1000 lines, analogue gain 2.00, frame 2653 lines, line 9398 pixels, 35 °C
+//! DNN lines   7 x 2560 bytes from byte 0x13ce on
+//!   line 0    KPI     DNN 50000 us, DSP 1000 us
+//!   line 1    input   frame 42, valid, network 7, 2560 bytes a line, ApParams 436 bytes
+//!                     ...
 //! ```
 //!
 //! A [`Description`] is both this text (`Display`) and the JSON of the same (`serde::Serialize`).

@@ -15,8 +15,8 @@ impl QuantParams {
     /// `(stored - zero_point) * scale`.
     #[must_use]
     pub fn real(&self, stored: impl Into<i64>) -> f32 {
-        // Widen first: neither i8::MIN - 300 nor u32::MAX fits into the stored type's signed kin. The
-        // difference is then rounded to f32 once, and the product once.
+        // Widen first: neither i8::MIN - 300 nor u32::MAX fits into the stored type's signed kin.
+        // The difference is then rounded to f32 once, and the product once.
         (stored.into() - i64::from(self.zero_point)) as f32 * self.scale
     }
 }

@@ -3,6 +3,11 @@
 use std::path::PathBuf;
 
 use qsegment::formats::ap_params::{ApParams, Network, OutputTensorInfo};
+use qsegment::formats::dnn_lines::{DnnLinesLayout, Kpi, LINE_LEN_BYTES};
+use qsegment::formats::embedded::SensorState;
+use qsegment::formats::input_tensor::InputLayout;
+use qsegment::formats::output_tensor::OutputLayout;
+use qsegment::formats::print::Description;
 use qsegment::formats::reader::ParseError;
 use qsegment::formats::tensor::{Dimension, QuantParams};
 
@@ -30,7 +35,7 @@ pub(crate) const ONE_OUTPUT: [u8; 168] = [
     0, 0, 0, 0,       //     NUL, padding
     3, 0, 0, 0,       // 058 name: 3 long
     b'n', b'e', b't', 0,
-    20, 0, 20, 0, 0, 0, 8, 0, 5, 0, 12, 0, 6, 0, 0, 0, 16, 0, 7, 0, // 060 vtable, id and shift absent
+    20, 0, 20, 0, 0, 0, 8, 0, 5, 0, 12, 0, 6, 0, 0, 0, 16, 0, 7, 0, // 060 vtable, no id, no shift
     20, 0, 0, 0,      // 074 output tensor: vtable is 20 back
     0, 1, 8, 1,       //     padding, numOfDimensions 1, bitsPerElement 8, format 1 (unsigned)
     12, 0, 0, 0,      // 07c   name at 088
@@ -134,14 +139,41 @@ fn public_networks_re_emit_byte_for_byte() {
         let bytes = first_section(&std::fs::read(&path).unwrap());
         let params = ApParams::parse(&bytes).unwrap();
         assert_eq!(params.emit(), bytes, "{}", path.display());
-        println!("{}: {params:#?}", path.display());
+        let description = Description::new(&frame(&params.networks[0], &bytes), 2535).to_string();
+        assert!(!description.contains("refused"), "{}\n{description}", path.display());
+        println!("{}\n{description}", path.display());
         checked += 1;
     }
     assert!(checked > 0, "no .rpk file in QSEGMENT_RPK_DIR");
 }
 
-/// Content of the first section of an `.rpk` (imx500.md 5.1, 5.2): type 4, ApParams. Every 32-bit
-/// word of the file is byte-swapped.
+/// A frame of this network with all tensors 0, its ApParams as they are in the `.rpk`.
+fn frame(network: &Network, ap_params: &[u8]) -> Vec<u8> {
+    let input = vec![0; InputLayout::new(&network.inputs[0]).unwrap().stream_len_bytes()];
+    let outputs: Vec<_> = OutputLayout::all(&network.outputs, LINE_LEN_BYTES)
+        .unwrap()
+        .iter()
+        .map(|layout| vec![0; layout.len_bytes()])
+        .collect();
+    let mut metadata = Vec::new();
+    SensorState::default().emit(2535, &mut metadata);
+    DnnLinesLayout {
+        kpi: Kpi::default(),
+        frame_count: 0,
+        input_valid: true,
+        output_valid: true,
+        network_id: network.id,
+        ap_params,
+        input: &input,
+        outputs: &outputs.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+    }
+    .append(&mut metadata);
+    metadata
+}
+
+/// Content of the first section of an `.rpk`, which is the ApParams (type 4): after 32 bytes of
+/// block header and 32 of preamble, 32 of section header. Every 32-bit word of the file is
+/// byte-swapped.
 fn first_section(rpk: &[u8]) -> Vec<u8> {
     let swapped: Vec<u8> =
         rpk[..4096].as_chunks::<4>().0.iter().flat_map(|&[a, b, c, d]| [d, c, b, a]).collect();
@@ -149,7 +181,8 @@ fn first_section(rpk: &[u8]) -> Vec<u8> {
     assert_eq!(section[..4], [4, 0, 0, 0]);
     let len = usize::from(u16::from_le_bytes([section[8], section[9]]));
     let data = &section[32..32 + len];
-    // Padded to 16 with bytes that hold the count of padding bytes; no padding where none is needed.
+    // Padded to 16 with bytes that hold the count of padding bytes; no padding where none is
+    // needed.
     let padding = usize::from(data[len - 1]);
     let is_padded = (1..16).contains(&padding)
         && data[len - padding..].iter().all(|&byte| usize::from(byte) == padding);

@@ -1,4 +1,5 @@
-//! Damaged buffers: an error or a value, never a panic, never an allocation beyond the stated bound.
+//! Damaged buffers: an error or a value, never a panic, never an allocation beyond the stated
+//! bound.
 
 use qsegment::formats::ap_params::{
     ApParams, MAX_DIMENSIONS, MAX_NAME_LEN_BYTES, MAX_NETWORKS, MAX_PARSED_LEN_BYTES, MAX_TENSORS,
@@ -87,8 +88,9 @@ fn every_boundary_of_a_large_buffer() {
     }
 }
 
-/// Distances only lead forward, so tables cannot contain themselves; but all elements of a vector may
-/// lead to one table. With every count at its limit this is the most that 779 bytes can ask for.
+/// Distances only lead forward, so tables cannot contain themselves; but all elements of a vector
+/// may lead to one table. With every count at its limit this is the most that 779 bytes can ask
+/// for.
 #[test]
 fn overlapping_tables_cost_the_stated_bound_and_no_more() {
     let mut bytes = vec![0; 520];

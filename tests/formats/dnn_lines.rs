@@ -51,7 +51,7 @@ fn seven_lines() -> Vec<u8> {
     };
     put(0, 36, &[0x50, 0xc3, 0, 0]); // KPI word 9: 50000
     put(0, 40, &[0xe8, 0x03, 0, 0]); // KPI word 10: 1000
-    put(1, 0, &[1, 42, 0x00, 0x0a, 168, 0, 7, 0, 0]); // valid, 42, 2560, 168 bytes, network 7, input
+    put(1, 0, &[1, 42, 0x00, 0x0a, 168, 0, 7, 0, 0]); // valid, 42, 2560, 168, network 7, input
     put(1, 12, &ONE_OUTPUT);
     put(2, 0, &[0x11; 2560]);
     put(3, 0, &[0x12; 40]); // input body: 2600 bytes

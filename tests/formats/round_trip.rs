@@ -1,7 +1,7 @@
 //! What is emitted is parsed again, for any content; copying agrees with a definition by indices.
 
 use proptest::collection::vec;
-use proptest::prelude::{Just, Strategy, any, prop_assert_eq, proptest};
+use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::select;
 use proptest::test_runner::Config;
 use qsegment::formats::ap_params::{ApParams, InputTensorInfo, Network, OutputTensorInfo};
@@ -113,7 +113,8 @@ proptest! {
         let body = over_lines(&stream, line_len);
         layout.copy_planar(&body, line_len, &mut copied).unwrap();
         prop_assert_eq!(&copied, planar);
-        prop_assert_eq!(layout.copy_planar(&body[..body.len() - 1], line_len, &mut copied).is_err(), true);
+        let cut = &body[..body.len() - 1];
+        prop_assert!(layout.copy_planar(cut, line_len, &mut copied).is_err());
     }
 
     #[test]
@@ -150,7 +151,8 @@ proptest! {
             let difference = i64::from_le_bytes(wide) - i64::from(zero_point);
             prop_assert_eq!(real[to], difference as f32 * 0.25);
         }
-        prop_assert_eq!(layout.copy_raw(&body[..body.len() - 1], line_len, &mut raw).is_err(), true);
+        let cut = &body[..body.len() - 1];
+        prop_assert!(layout.copy_raw(cut, line_len, &mut raw).is_err());
     }
 }
 

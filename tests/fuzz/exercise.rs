@@ -1,5 +1,5 @@
-//! What the fuzz targets do with their bytes, and what `tests/formats` does with the same bytes: all
-//! that can be parsed is printed, and what can be emitted again must mean the same.
+//! What the fuzz targets do with their bytes, and what `tests/formats` does with the same bytes:
+//! all that can be parsed is printed, and what can be emitted again must mean the same.
 
 use qsegment::formats::ap_params::{ApParams, Network};
 use qsegment::formats::dnn_lines::{DnnLines, Region, network_of};

@@ -1,4 +1,4 @@
-//! A description as lines of text. Every line begins with where in the buffer it is from.
+//! A description as lines of text, each region under the number of its first line.
 
 use std::fmt::{Display, Formatter, Result};
 
@@ -134,9 +134,10 @@ fn write_network(f: &mut Formatter<'_>, network: &Network) -> Result {
 fn write_tensor(f: &mut Formatter<'_>, tensor: &TensorDescription) -> Result {
     let (first, last) = (tensor.first_line, tensor.last_line);
     let shape = by_x(&tensor.shape);
-    match first == last {
-        true => write!(f, "{INDENT}line {first}: ")?,
-        false => write!(f, "{INDENT}lines {first}-{last}: ")?,
+    if first == last {
+        write!(f, "{INDENT}line {first}: ")?;
+    } else {
+        write!(f, "{INDENT}lines {first}-{last}: ")?;
     }
     write!(f, "{:?} {shape}, ", tensor.name)?;
     match &tensor.stored {
