@@ -81,7 +81,10 @@ struct Loader<'a> {
     constants: HashMap<&'a str, &'a TensorProto>,
     values: HashMap<&'a str, Value<'a>>,
     graph: Graph,
+    /// Weights read so far.
     weights: usize,
+    /// How many inputs of nodes carry a name.
+    readers: HashMap<&'a str, usize>,
 }
 
 impl<'a> Loader<'a> {
@@ -94,11 +97,16 @@ impl<'a> Loader<'a> {
             return Err(model("inputs", graph.input.len(), "one, the picture"));
         };
         let picture = picture_spec(input)?;
+        let mut readers = HashMap::new();
+        for name in graph.node.iter().flat_map(|node| &node.input) {
+            *readers.entry(name.as_str()).or_default() += 1;
+        }
         Ok(Self {
             constants,
             values: HashMap::from([(input.name.as_str(), Value::Picture)]),
             graph: Graph { tensors: vec![picture], nodes: Vec::new(), output: 0 },
             weights: 0,
+            readers,
         })
     }
 
@@ -151,8 +159,8 @@ impl<'a> Loader<'a> {
             return Err(model("outputs", outputs.len(), "one, the mask"));
         };
         let output = output.name.as_str();
-        self.graph.output = match self.values.get(output) {
-            Some(Value::Stored(tensor)) if *tensor > 0 => *tensor,
+        self.graph.output = match self.tensor(output)? {
+            Some(tensor) if tensor > 0 => tensor,
             _ => {
                 return Err(model(
                     &format!("output {output:?}"),
@@ -172,37 +180,61 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// The tensor called `name`. A pooled or resized picture needs no quantiser: it keeps its input's.
+    /// The tensor called `name`, which `node` reads.
     fn stored(&mut self, node: &NodeProto, name: &str) -> Result<usize, LoadError> {
-        match self.values.get(name) {
-            Some(Value::Stored(tensor)) => Ok(*tensor),
-            Some(Value::Real(pending)) if pending.only_picks() => {
-                let (name, pending) = self.take_real(node, name)?;
-                let input = &self.graph.tensors[pending.inputs[0]];
-                let (scale, signed) = (input.scale, input.signed);
-                let tensor = self.push(pending, name, scale, signed)?;
-                self.values.insert(name, Value::Stored(tensor));
-                Ok(tensor)
-            }
-            Some(_) => Err(refused(
+        if let Some(tensor) = self.tensor(name)? {
+            return Ok(tensor);
+        }
+        Err(if self.values.contains_key(name) {
+            refused(
                 node,
                 format!("input {name:?}, which is not quantised"),
                 "an ActivationPOTQuantizer between the two",
-            )),
-            None => Err(refused(
+            )
+        } else {
+            refused(
                 node,
                 format!("input {name:?}, which no earlier node makes"),
                 "nodes in the order they run, and each real number with one reader",
-            )),
+            )
+        })
+    }
+
+    /// The tensor called `name`, if there is one. A pooled or resized picture needs no quantiser: it keeps
+    /// its input's.
+    fn tensor(&mut self, name: &str) -> Result<Option<usize>, LoadError> {
+        if let Some(Value::Stored(tensor)) = self.values.get(name) {
+            return Ok(Some(*tensor));
+        }
+        let Some((name, pending)) = self.take_real(name, Pending::only_picks) else {
+            return Ok(None);
+        };
+        let input = &self.graph.tensors[pending.inputs[0]];
+        let (scale, signed) = (input.scale, input.signed);
+        let tensor = self.push(pending, name, scale, signed)?;
+        self.values.insert(name, Value::Stored(tensor));
+        Ok(Some(tensor))
+    }
+
+    /// Takes a real value out, since it has one reader only.
+    fn take_real(
+        &mut self,
+        name: &str,
+        wanted: impl Fn(&Pending) -> bool,
+    ) -> Option<(&'a str, Pending)> {
+        match self.values.get(name) {
+            Some(Value::Real(pending)) if wanted(pending) => {}
+            _ => return None,
+        }
+        match self.values.remove_entry(name)? {
+            (name, Value::Real(pending)) => Some((name, pending)),
+            _ => None,
         }
     }
 
-    /// Takes a real value out: it has one reader.
-    fn take_real(&mut self, node: &NodeProto, name: &str) -> Result<(&'a str, Pending), LoadError> {
-        match self.values.remove_entry(name) {
-            Some((name, Value::Real(pending))) => Ok((name, pending)),
-            _ => Err(refused(node, format!("input {name:?}"), "an unquantised result")),
-        }
+    /// Whether several nodes read `name`: a pooled or resized picture then becomes a tensor of its own.
+    fn is_shared(&self, name: &str) -> bool {
+        self.readers.get(name).is_some_and(|&readers| readers > 1)
     }
 
     fn push(

@@ -10,12 +10,15 @@
 //! at load. Timing is not modelled: how long [`Engine::run`] takes says nothing about the sensor.
 
 pub mod graph;
+mod kernels;
 mod load;
 pub mod onnx;
+mod plan;
 pub mod reference;
 
 pub use graph::TensorSpec;
 pub use load::LoadError;
+pub use plan::Engine;
 
 use graph::Graph;
 
@@ -74,23 +77,5 @@ impl Network {
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph
-    }
-}
-
-/// The network with all its buffers, ready to run without allocation.
-#[derive(Debug)]
-pub struct Engine {}
-
-impl Engine {
-    /// Plans the layout and allocates every buffer.
-    #[must_use]
-    pub fn new(network: &Network) -> Self {
-        let _ = network;
-        todo!()
-    }
-    /// Runs one inference. `input`: stored bytes C, H, W. `output`: stored bytes C, H, W. Lengths must match the specs.
-    pub fn run(&mut self, input: &[u8], output: &mut [u8]) {
-        let _ = (input, output);
-        todo!()
     }
 }

@@ -213,16 +213,15 @@ impl<'a> Loader<'a> {
         let [input] = node.input.as_slice() else {
             return Err(refused(node, format!("{} inputs", node.input.len()), "1"));
         };
-        match self.values.get(input.as_str()) {
-            Some(Value::Real(pending)) if pending.activation == Activation::None => {
-                let (_, pending) = self.take_real(node, input)?;
-                Ok(Pending { activation, ..pending })
-            }
-            _ => {
-                let input = self.stored(node, input)?;
-                Ok(Pending { activation, ..Pending::new(node, Op::Copy, vec![input]) })
-            }
+        let shared = self.is_shared(input);
+        let open = |pending: &Pending| {
+            pending.activation == Activation::None && !(shared && pending.only_picks())
+        };
+        if let Some((_, pending)) = self.take_real(input, open) {
+            return Ok(Pending { activation, ..pending });
         }
+        let input = self.stored(node, input)?;
+        Ok(Pending { activation, ..Pending::new(node, Op::Copy, vec![input]) })
     }
 
     pub(super) fn weights(&mut self, node: &'a NodeProto) -> Result<Value<'a>, LoadError> {
@@ -259,22 +258,18 @@ impl<'a> Loader<'a> {
         let [input] = node.input.as_slice() else {
             return Err(refused(node, format!("{} inputs", node.input.len()), "1"));
         };
-        match self.values.get(input.as_str()) {
-            Some(Value::Picture) => {
-                self.values.remove(input.as_str());
-                let picture = &mut self.graph.tensors[0];
-                (picture.scale, picture.signed) = (scale, signed);
-                Ok(0)
-            }
-            Some(Value::Real(_)) => {
-                let (_, pending) = self.take_real(node, input)?;
-                self.push(pending, output, scale, signed)
-            }
-            _ => {
-                let input = self.stored(node, input)?;
-                self.push(Pending::new(node, Op::Copy, vec![input]), output, scale, signed)
-            }
+        if let Some(Value::Picture) = self.values.get(input.as_str()) {
+            self.values.remove(input.as_str());
+            let picture = &mut self.graph.tensors[0];
+            (picture.scale, picture.signed) = (scale, signed);
+            return Ok(0);
         }
+        let shared = self.is_shared(input);
+        let pending = match self.take_real(input, |pending| !(shared && pending.only_picks())) {
+            Some((_, pending)) => pending,
+            None => Pending::new(node, Op::Copy, vec![self.stored(node, input)?]),
+        };
+        self.push(pending, output, scale, signed)
     }
 }
 

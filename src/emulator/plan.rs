@@ -1,0 +1,215 @@
+//! From graph to steps: which kernel runs each node, and which buffer holds each tensor when.
+//!
+//! ```text
+//!   bytes C,H,W --unpack--> map --step--> map --step--> ... map --pack--> bytes C,H,W
+//! ```
+//!
+//! A buffer is free again after the last step that reads its tensor; the next tensor takes the free one
+//! that fits best. All of it is decided and allocated in [`Engine::new`]; [`Engine::run`] allocates nothing.
+
+use super::Network;
+use super::graph::{Graph, Node, Op, TensorSpec};
+use super::kernels::Layout;
+use super::kernels::dense::Dense;
+use super::kernels::depthwise::Depthwise;
+use super::kernels::pointwise::{Add, Table};
+use super::kernels::requantise::widen_i16;
+use super::kernels::spatial::{MaxPool, Pick};
+
+/// The network with all its buffers, ready to run without allocation.
+#[derive(Debug)]
+pub struct Engine {
+    input: TensorSpec,
+    output: TensorSpec,
+    places: Vec<Place>,
+    output_at: usize,
+    steps: Vec<Step>,
+    buffers: Vec<Vec<i16>>,
+}
+
+/// Where a tensor is while it is needed.
+#[derive(Debug)]
+struct Place {
+    layout: Layout,
+    buffer: usize,
+}
+
+#[derive(Debug)]
+struct Step {
+    kernel: Kernel,
+    inputs: [usize; 2],
+    output: usize,
+}
+
+#[derive(Debug)]
+enum Kernel {
+    Dense(Dense),
+    Depthwise(Depthwise),
+    Add(Add),
+    MaxPool(MaxPool),
+    Pick(Pick),
+}
+
+impl Engine {
+    /// Plans the layout and allocates every buffer.
+    #[must_use]
+    pub fn new(network: &Network) -> Self {
+        let graph = network.graph();
+        let layouts = layouts(graph);
+        let steps = graph.nodes().iter().map(|node| step(graph, node, &layouts)).collect();
+        let (assigned, sizes) = assign_buffers(graph, &layouts);
+        let places = layouts
+            .into_iter()
+            .zip(assigned)
+            .map(|(layout, buffer)| Place { layout, buffer })
+            .collect();
+        Self {
+            input: graph.input().clone(),
+            output: graph.output().clone(),
+            places,
+            output_at: graph.output,
+            steps,
+            buffers: sizes.into_iter().map(|len| vec![0; len]).collect(),
+        }
+    }
+
+    /// Runs one inference. `input`: stored bytes C, H, W. `output`: stored bytes C, H, W.
+    ///
+    /// # Panics
+    /// When a length is not that of the network's input or output.
+    pub fn run(&mut self, input: &[u8], output: &mut [u8]) {
+        assert_eq!(input.len(), self.input.len_bytes(), "bytes of the network's input");
+        assert_eq!(output.len(), self.output.len_bytes(), "bytes of the network's output");
+        let Place { layout, buffer } = &self.places[0];
+        unpack(&self.input, input, layout, &mut self.buffers[*buffer]);
+        for step in &self.steps {
+            let Place { layout: to, buffer } = &self.places[step.output];
+            // Taken out so that it can be written while others are read; a Vec moves without allocation.
+            let mut made = std::mem::take(&mut self.buffers[*buffer]);
+            let [a, b] = step.inputs.map(|tensor| {
+                let Place { layout, buffer } = &self.places[tensor];
+                (layout, self.buffers[*buffer].as_slice())
+            });
+            let to = (to, made.as_mut_slice());
+            match &step.kernel {
+                Kernel::Dense(dense) => dense.run(a, to),
+                Kernel::Depthwise(depthwise) => depthwise.run(a, to),
+                Kernel::Add(add) => add.run([a, b], to),
+                Kernel::MaxPool(pool) => pool.run(a, to),
+                Kernel::Pick(pick) => pick.run(a, to),
+            }
+            self.buffers[*buffer] = made;
+        }
+        let Place { layout, buffer } = &self.places[self.output_at];
+        pack(layout, &self.buffers[*buffer], output);
+    }
+
+    /// Bytes of all buffers for tensors.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.buffers.iter().map(|buffer| size_of_val(buffer.as_slice())).sum()
+    }
+}
+
+/// The layout of each tensor: a border as wide as the padding of the convolutions that read it.
+fn layouts(graph: &Graph) -> Vec<Layout> {
+    let layout = |(index, spec): (usize, &TensorSpec)| {
+        let readers = || graph.nodes().iter().filter(move |node| node.inputs.contains(&index));
+        let border = readers().fold([0; 4], |border, node| match &node.op {
+            Op::Conv(conv) => std::array::from_fn(|i| border[i].max(conv.window.padding[i])),
+            _ => border,
+        });
+        // Only dense convolutions manage without whole vectors of lanes; a picture has three channels.
+        let narrow = index == 0
+            && spec.channels <= 4
+            && index != graph.output
+            && readers().all(|node| matches!(&node.op, Op::Conv(conv) if !conv.is_depthwise()));
+        let lanes = if narrow { 4 } else { spec.channels.next_multiple_of(8) };
+        Layout::new(spec, lanes, border)
+    };
+    graph.tensors().iter().enumerate().map(layout).collect()
+}
+
+fn step(graph: &Graph, node: &Node, layouts: &[Layout]) -> Step {
+    let inputs = [node.inputs[0], *node.inputs.last().unwrap_or(&node.inputs[0])];
+    let [a, b] = inputs.map(|tensor| &graph.tensors()[tensor]);
+    let output = &graph.tensors()[node.output];
+    let table = || Table::new(node.activation, a, output);
+    let pick = |to| {
+        Kernel::Pick(Pick::new(to, [a.height, a.width], [output.height, output.width], table()))
+    };
+    let kernel = match &node.op {
+        Op::Conv(conv) if conv.is_depthwise() => {
+            Kernel::Depthwise(Depthwise::new(conv, node.activation, [a, output]))
+        }
+        Op::Conv(conv) => {
+            Kernel::Dense(Dense::new(conv, node.activation, [a, output], layouts[inputs[0]].lanes))
+        }
+        Op::Add => Kernel::Add(Add::new(node.activation, [a, b], output)),
+        Op::MaxPool(window) => Kernel::MaxPool(MaxPool { window: *window, table: table() }),
+        Op::Resize(to) => pick(Some(*to)),
+        Op::Copy => pick(None),
+    };
+    Step { kernel, inputs, output: node.output }
+}
+
+/// A buffer for each tensor, and the length of each buffer.
+fn assign_buffers(graph: &Graph, layouts: &[Layout]) -> (Vec<usize>, Vec<usize>) {
+    let mut last_reader: Vec<Option<usize>> = vec![None; layouts.len()];
+    for (at, node) in graph.nodes().iter().enumerate() {
+        for &tensor in &node.inputs {
+            last_reader[tensor] = Some(at);
+        }
+    }
+    let mut sizes = vec![layouts[0].len()];
+    let mut free: Vec<usize> = Vec::new();
+    let mut assigned = vec![0; layouts.len()];
+    for (at, node) in graph.nodes().iter().enumerate() {
+        let wanted = layouts[node.output].len();
+        // The smallest that is large enough, else the largest, which then grows.
+        let fit = |&&buffer: &&usize| {
+            let len = sizes[buffer];
+            (len < wanted, if len < wanted { wanted - len } else { len })
+        };
+        let buffer = match free.iter().min_by_key(fit).copied() {
+            Some(buffer) => buffer,
+            None => {
+                sizes.push(0);
+                sizes.len() - 1
+            }
+        };
+        free.retain(|&other| other != buffer);
+        sizes[buffer] = sizes[buffer].max(wanted);
+        assigned[node.output] = buffer;
+        // The output is never freed here; a tensor that nobody reads keeps its buffer too.
+        for (index, &tensor) in node.inputs.iter().enumerate() {
+            let once = !node.inputs[..index].contains(&tensor);
+            if once && last_reader[tensor] == Some(at) && tensor != graph.output {
+                free.push(assigned[tensor]);
+            }
+        }
+    }
+    (assigned, sizes)
+}
+
+fn unpack(spec: &TensorSpec, bytes: &[u8], to: &Layout, map: &mut [i16]) {
+    to.clear_border(map);
+    for (channel, plane) in bytes.chunks_exact(spec.height * spec.width).enumerate() {
+        for (y, row) in plane.chunks_exact(spec.width).enumerate() {
+            let pixels = to.row_mut(map, y).chunks_exact_mut(to.lanes);
+            for (pixel, &byte) in pixels.zip(row) {
+                pixel[channel] = widen_i16(spec, byte);
+            }
+        }
+    }
+}
+
+fn pack(from: &Layout, map: &[i16], bytes: &mut [u8]) {
+    for (channel, plane) in bytes.chunks_exact_mut(from.height * from.width).enumerate() {
+        for (y, row) in plane.chunks_exact_mut(from.width).enumerate() {
+            for (byte, pixel) in row.iter_mut().zip(from.row(map, y).chunks_exact(from.lanes)) {
+                *byte = pixel[channel].to_le_bytes()[0];
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The engine against the reference, bit for bit, on networks of odd shapes.
+
+mod mctq_file;
+
+use mctq_file::{MctqFile, Window};
+use proptest::prelude::*;
+use qsegment::emulator::{Engine, Network, reference};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn engine_equals_reference_on_odd_networks(
+        channels in 1..20_i64,
+        height in 1..14_i64,
+        width in 1..23_i64,
+        signed: bool,
+        layers in prop::collection::vec(layer(), 1..7),
+        seed: u64,
+    ) {
+        let mut sketch = Sketch::new([channels, height, width], signed, seed);
+        for layer in &layers {
+            sketch.add(layer);
+        }
+        let file = sketch.finish();
+        let network = Network::load(&file).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        compare(&network, seed)?;
+    }
+}
+
+#[test]
+fn engine_equals_reference_on_the_shipped_network() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let network = Network::load(&std::fs::read(path).unwrap()).unwrap();
+    for (height, width) in [(8, 8), (40, 56), (72, 8), (8, 88)] {
+        compare(&network.with_input_size(height, width).unwrap(), 7).unwrap();
+    }
+}
+
+/// Sigmoid after a convolution, alone, and after a sum: each takes another way through the kernels.
+#[test]
+fn engine_equals_reference_on_sigmoids() {
+    let mut sketch = Sketch::new([5, 9, 11], false, 3);
+    let window = Window { kernel: [3, 3], strides: [1, 1], pads: [1; 4] };
+    let conv = Layer::Conv { outputs: 5, groups: 1, window, after: After::Sigmoid, signed: false };
+    sketch.add(&conv);
+    sketch.add(&Layer::Add { with: 0, after: After::Sigmoid, signed: true });
+    sketch.add(&Layer::Alone { after: After::Sigmoid, signed: false });
+    compare(&Network::load(&sketch.finish()).unwrap(), 3).unwrap();
+}
+
+/// Twice with different inputs, so that what one run leaves in the buffers meets the next one.
+fn compare(network: &Network, seed: u64) -> Result<(), TestCaseError> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut engine = Engine::new(network);
+    let mut made = vec![0; network.output().len_bytes()];
+    for _ in 0..2 {
+        let input: Vec<u8> = (0..network.input().len_bytes()).map(|_| random.random()).collect();
+        engine.run(&input, &mut made);
+        let tensors = reference::run(network.graph(), &input);
+        let output = network.graph().tensors().iter().position(|t| t == network.output());
+        prop_assert_eq!(&made, &tensors[output.expect("it has one")]);
+    }
+    Ok(())
+}
+
+/// One more node on top of the network made so far.
+#[derive(Debug, Clone)]
+enum Layer {
+    Conv {
+        outputs: i64,
+        groups: i64,
+        window: Window,
+        after: After,
+        signed: bool,
+    },
+    Depthwise {
+        window: Window,
+        after: After,
+        signed: bool,
+    },
+    /// With an earlier tensor of the same shape, or with itself.
+    Add {
+        with: usize,
+        after: After,
+        signed: bool,
+    },
+    /// `quantised`: whether a quantiser of its own follows.
+    MaxPool {
+        window: Window,
+        quantised: bool,
+    },
+    Resize {
+        scales: [f32; 2],
+        quantised: bool,
+    },
+    /// An activation or a quantiser that stands alone.
+    Alone {
+        after: After,
+        signed: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum After {
+    Nothing,
+    Relu,
+    Sigmoid,
+}
+
+fn layer() -> impl Strategy<Value = Layer> {
+    let after =
+        prop_oneof![4 => Just(After::Nothing), 4 => Just(After::Relu), 1 => Just(After::Sigmoid)];
+    let halves = || prop_oneof![Just(1_i64), Just(2), Just(3), Just(4), Just(6)];
+    prop_oneof![
+        4 => (1..36_i64, 1..4_i64, window(), after.clone(), any::<bool>()).prop_map(
+            |(outputs, groups, window, after, signed)| Layer::Conv { outputs, groups, window, after, signed }
+        ),
+        3 => (window(), after.clone(), any::<bool>())
+            .prop_map(|(window, after, signed)| Layer::Depthwise { window, after, signed }),
+        2 => (0..9_usize, after.clone(), any::<bool>())
+            .prop_map(|(with, after, signed)| Layer::Add { with, after, signed }),
+        1 => (window(), any::<bool>())
+            .prop_map(|(window, quantised)| Layer::MaxPool { window, quantised }),
+        1 => ([halves(), halves()], any::<bool>())
+            .prop_map(|(halves, quantised)| Layer::Resize { halves, quantised }),
+        1 => (after, any::<bool>()).prop_map(|(after, signed)| Layer::Alone { after, signed }),
+    ]
+}
+
+/// The plain 3x3 window as often as all others together.
+fn window() -> impl Strategy<Value = Window> {
+    let side = || (1..5_i64, 1..4_i64, 0..4_i64, 0..4_i64);
+    prop_oneof![
+        Just(Window { kernel: [3, 3], strides: [1, 1], pads: [1; 4] }),
+        (side(), side()).prop_map(|(rows, columns)| Window {
+            kernel: [rows.0, columns.0],
+            strides: [rows.1, columns.1],
+            pads: [rows.2 % rows.0, columns.2 % columns.0, rows.3 % rows.0, columns.3 % columns.0],
+        }),
+    ]
+}
+
+/// A network in the making, with random weights.
+struct Sketch {
+    file: MctqFile,
+    /// Every tensor so far: its name, shape and scale.
+    tensors: Vec<(String, [i64; 3], f32)>,
+    random: ChaCha8Rng,
+}
+
+impl Sketch {
+    fn new(shape: [i64; 3], signed: bool, seed: u64) -> Self {
+        let (file, input) = MctqFile::new(shape[0], shape[1], shape[2], signed);
+        let scale = if signed { 1.0 / 128.0 } else { 1.0 / 256.0 };
+        let random = ChaCha8Rng::seed_from_u64(seed);
+        Self { file, tensors: vec![(input, shape, scale)], random }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let output = self.tensors.last().expect("the input at least").0.clone();
+        // A network that is its own input is refused: what a layer could not do leaves it so.
+        let (mut file, few) = (self.file, self.tensors.len() == 1);
+        let output = if few { file.quantise(&output, 0.5, true) } else { output };
+        file.finish(&output)
+    }
+
+    /// Adds what fits: a window larger than the picture, or a picture grown too large, is left out.
+    fn add(&mut self, layer: &Layer) {
+        let (input, shape, scale) = self.tensors.last().expect("the input at least").clone();
+        let [channels, height, width] = shape;
+        match layer {
+            Layer::Conv { outputs, groups, window, after, signed } => {
+                let groups = if channels % groups == 0 { *groups } else { 1 };
+                let outputs = (outputs + groups - 1) / groups * groups;
+                self.conv(&input, scale, shape, (outputs, groups, *window), (*after, *signed));
+            }
+            Layer::Depthwise { window, after, signed } => {
+                self.conv(&input, scale, shape, (channels, channels, *window), (*after, *signed));
+            }
+            Layer::Add { with, after, signed } => {
+                let same: Vec<_> = self.tensors.iter().filter(|t| t.1 == shape).cloned().collect();
+                let (other, _, other_scale) = same[with % same.len()].clone();
+                if (other_scale / scale).log2().abs() <= 15.0 {
+                    let sum = self.file.node("Add", &[&input, &other], vec![]);
+                    self.close(&sum, shape, scale.max(other_scale) * 180.0, (*after, *signed));
+                }
+            }
+            Layer::MaxPool { window, quantised } => {
+                let Some([rows, columns]) = output_size([height, width], *window) else { return };
+                let pooled = self.file.max_pool(&input, *window);
+                self.close_copy(&pooled, [channels, rows, columns], scale, *quantised);
+            }
+            Layer::Resize { halves, quantised } => {
+                let [rows, columns] = [height * halves[0] / 2, width * halves[1] / 2];
+                if rows > 0 && columns > 0 && rows * columns < 3000 {
+                    let resized = self.file.resize(&input, halves.map(|n| n as f32 / 2.0));
+                    self.close_copy(&resized, [channels, rows, columns], scale, *quantised);
+                }
+            }
+            Layer::Alone { after, signed } => {
+                self.close(&input, shape, scale * 100.0, (*after, *signed));
+            }
+        }
+    }
+
+    fn conv(
+        &mut self,
+        input: &str,
+        scale: f32,
+        [channels, height, width]: [i64; 3],
+        (outputs, groups, window): (i64, i64, Window),
+        last: (After, bool),
+    ) {
+        let Some([rows, columns]) = output_size([height, width], window) else { return };
+        let dims = [outputs, channels / groups, window.kernel[0], window.kernel[1]];
+        let products = dims[1] * dims[2] * dims[3];
+        let thresholds = self.numbers(outputs, 0.05..1.0);
+        let weights = self.numbers(outputs * products, -1.0..1.0);
+        let expected = scale * 70.0 * 0.5 * (products as f32).sqrt();
+        let bias = self.numbers(outputs, -expected..expected);
+        let made = self.file.conv(input, (&weights, dims), &thresholds, &bias, groups, window);
+        self.close(&made, [outputs, rows, columns], expected, last);
+    }
+
+    /// Activation and quantiser, whose range fits numbers around `expected`.
+    fn close(
+        &mut self,
+        real: &str,
+        shape: [i64; 3],
+        expected: f32,
+        (after, signed): (After, bool),
+    ) {
+        let (real, threshold) = match after {
+            After::Nothing => (real.to_owned(), 2.0 * expected),
+            After::Relu => (self.file.node("Relu", &[real], vec![]), 2.0 * expected),
+            After::Sigmoid => (self.file.node("Sigmoid", &[real], vec![]), 1.0),
+        };
+        let threshold = threshold.log2().round().exp2();
+        let stored = self.file.quantise(&real, threshold, signed);
+        self.tensors.push((stored, shape, threshold / if signed { 128.0 } else { 256.0 }));
+    }
+
+    fn close_copy(&mut self, made: &str, shape: [i64; 3], scale: f32, quantised: bool) {
+        if quantised {
+            self.close(made, shape, scale * 50.0, (After::Nothing, true));
+        } else {
+            self.tensors.push((made.to_owned(), shape, scale));
+        }
+    }
+
+    fn numbers(&mut self, count: i64, range: std::ops::Range<f32>) -> Vec<f32> {
+        (0..count).map(|_| self.random.random_range(range.clone())).collect()
+    }
+}
+
+fn output_size(size: [i64; 2], window: Window) -> Option<[i64; 2]> {
+    let along = |axis: usize| {
+        let padded = size[axis] + window.pads[axis] + window.pads[axis + 2];
+        (padded >= window.kernel[axis])
+            .then(|| (padded - window.kernel[axis]) / window.strides[axis] + 1)
+    };
+    Some([along(0)?, along(1)?])
+}
