@@ -92,8 +92,9 @@ enum Layer {
         window: Window,
         quantised: bool,
     },
+    /// Scales in halves.
     Resize {
-        scales: [f32; 2],
+        halves: [i64; 2],
         quantised: bool,
     },
     /// An activation or a quantiser that stands alone.
