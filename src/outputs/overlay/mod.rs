@@ -318,7 +318,7 @@ fn blend(pixel: &mut [u8], colour: [u8; 3], alpha: u16) {
     }
 }
 
-/// Blue over cyan to pale yellow: a fundus has none of these, and lightness rises with probability, so that
+/// Blue over cyan to lime: a fundus has none of these, and lightness rises with probability, so that
 /// the order survives a grey print.
 fn heat_colour(probability: u8) -> [u8; 3] {
     let (from, to, along) = if probability < 128 {
@@ -333,9 +333,9 @@ fn heat_colour(probability: u8) -> [u8; 3] {
 
 /// A picture this old may show another eye: it is not shown at all.
 const NO_SIGNAL_AFTER: Duration = Duration::from_secs(10);
-const HEAT_LOW: [u8; 3] = [30, 40, 200];
-const HEAT_MIDDLE: [u8; 3] = [0, 200, 255];
-const HEAT_HIGH: [u8; 3] = [250, 255, 170];
+const HEAT_LOW: [u8; 3] = [40, 50, 220];
+const HEAT_MIDDLE: [u8; 3] = [0, 180, 230];
+const HEAT_HIGH: [u8; 3] = [140, 255, 70];
 const OUTLINE_COLOUR: [u8; 3] = [60, 255, 200];
 const SKELETON_COLOUR: [u8; 3] = [255, 255, 255];
 const STALE_COLOUR: [u8; 3] = [255, 176, 0];

@@ -30,42 +30,38 @@ impl Canvas<'_> {
     /// Lines in the middle of the picture, the first one large, on a black plate.
     /// What does not fit is cut off at the picture's edge.
     pub(super) fn plate(&mut self, title: &str, explanation: &str, colour: [u8; 3]) {
-        let large =
-            if self.size.width() < WIDE { RasterHeight::Size16 } else { RasterHeight::Size24 };
-        let lines = [(title, large), (explanation, RasterHeight::Size16)];
-        let lines = || lines.iter().filter(|(text, _)| !text.is_empty());
-        let plate_width = lines().map(|(text, size)| text_width(text, *size)).max().unwrap_or(0);
-        let plate_height: usize = lines().map(|(_, size)| size.val()).sum();
-        let left = (self.size.width().saturating_sub(plate_width)) / 2;
-        let top = (self.size.height().saturating_sub(plate_height)) / 2;
-        let columns = left.saturating_sub(PLATE_MARGIN)
-            ..(left + plate_width + PLATE_MARGIN).min(self.size.width());
-        let rows = top.saturating_sub(PLATE_MARGIN)
-            ..(top + plate_height + PLATE_MARGIN).min(self.size.height());
-        for y in rows {
-            let row = &mut self.rgb[y * self.size.width() * 3..][..self.size.width() * 3];
-            row[columns.start * 3..columns.end * 3].fill(0);
+        // Letters grow with the picture: a person reads them from across the room.
+        let times = (self.size.width() / UNIT_WIDTH).max(1);
+        let large = Letters { raster: RasterHeight::Size32, times };
+        let small = Letters { raster: RasterHeight::Size16, times };
+        let (title_width, explanation_width) = (large.width(title), small.width(explanation));
+        let plate_width = title_width.max(explanation_width) + 2 * PLATE_MARGIN * times;
+        let plate_height = large.height() + small.height() + 2 * PLATE_MARGIN * times;
+        let left = self.size.width().saturating_sub(plate_width) / 2;
+        let top = self.size.height().saturating_sub(plate_height) / 2;
+        let right = (left + plate_width).min(self.size.width());
+        let rows = self.rgb.chunks_exact_mut(self.size.width() * 3).skip(top).take(plate_height);
+        for row in rows {
+            row[left * 3..right * 3].fill(0);
         }
-        let mut y = top;
-        for &(text, size) in lines() {
-            let centred = left + (plate_width - text_width(text, size)) / 2;
-            self.text(text, size, (centred, y), colour);
-            y += size.val();
-        }
+        let title_left = left + (plate_width - title_width) / 2;
+        let explanation_left = left + (plate_width - explanation_width) / 2;
+        let title_top = top + PLATE_MARGIN * times;
+        self.text(title, large, (title_left, title_top), colour);
+        self.text(explanation, small, (explanation_left, title_top + large.height()), colour);
     }
 
-    fn text(
-        &mut self,
-        text: &str,
-        size: RasterHeight,
-        (left, top): (usize, usize),
-        colour: [u8; 3],
-    ) {
+    fn text(&mut self, text: &str, letters: Letters, (left, top): (usize, usize), colour: [u8; 3]) {
+        let Letters { raster: size, times } = letters;
         for (i, letter) in text.chars().enumerate() {
             let Some(raster) = get_raster(letter, FontWeight::Bold, size) else { continue };
-            let letter_left = left + i * raster.width();
-            for (row, y) in raster.rows().zip(top..self.size.height()) {
-                for (&intensity, x) in row.iter().zip(letter_left..self.size.width()) {
+            let letter_left = left + i * raster.width() * times;
+            let columns =
+                letter_left..(letter_left + raster.width() * times).min(self.size.width());
+            for y in top..(top + raster.height() * times).min(self.size.height()) {
+                for x in columns.clone() {
+                    let intensity =
+                        raster.pixel((x - letter_left) / times, (y - top) / times).unwrap_or(0);
                     let at = (y * self.size.width() + x) * 3;
                     super::blend(&mut self.rgb[at..at + 3], colour, u16::from(intensity));
                 }
@@ -74,13 +70,25 @@ impl Canvas<'_> {
     }
 }
 
-fn text_width(text: &str, size: RasterHeight) -> usize {
-    text.chars().count() * get_raster_width(FontWeight::Bold, size)
+/// Rasterised letters, each of their pixels drawn as a square of `times` pixels.
+#[derive(Clone, Copy)]
+struct Letters {
+    raster: RasterHeight,
+    times: usize,
+}
+
+impl Letters {
+    fn width(self, text: &str) -> usize {
+        text.chars().count() * get_raster_width(FontWeight::Bold, self.raster) * self.times
+    }
+    fn height(self) -> usize {
+        self.raster.val() * self.times
+    }
 }
 
 const BLACK: [u8; 3] = [0; 3];
 /// The border is this share of the shorter side: 16 pixels of 640.
 const BORDER_SHARE: usize = 40;
-/// From this width on, titles are set in 24-pixel letters.
-const WIDE: usize = 480;
+/// A picture this wide gets its letters at their own size, one twice as wide at twice the size.
+const UNIT_WIDTH: usize = 320;
 const PLATE_MARGIN: usize = 8;
