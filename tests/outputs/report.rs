@@ -1,0 +1,164 @@
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use qsegment::outputs::OutputError;
+use qsegment::outputs::overlay::Style;
+use qsegment::outputs::report::{Report, ReportFolder, RunTime};
+use serde_json::{Value, json};
+
+use crate::sample::{facts, frame, snapshot};
+
+const VESSELS: [&str; 3] = ["#..", ".#.", "..#"];
+
+fn run_time() -> RunTime {
+    RunTime { started: SystemTime::UNIX_EPOCH, elapsed: Duration::from_secs(5) }
+}
+
+fn report() -> Report {
+    Report::new(&snapshot(), &facts(), run_time(), Some(&frame(&VESSELS)))
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn says_what_ran_what_was_counted_and_how_long_each_stage_took() {
+    let written = serde_json::to_value(report()).unwrap();
+    assert_eq!(written["version"], 1);
+    assert_eq!(written["disclaimer"], "Research use only. Not a medical device.");
+    assert_eq!(written["network"]["sha256"], "ab".repeat(32));
+    assert_eq!(written["network"]["macs"], 985_000_000);
+    assert_eq!(written["source"]["seed"], 7);
+    assert_eq!(written["source"]["pace"], "max");
+    assert_eq!(written["source"]["inference_model"]["low_ms"], 45.0);
+    assert_eq!(written["source"]["inference_model"]["quality"], "estimated");
+    assert_eq!(written["counters"]["buffers"], 250);
+    assert_eq!(written["counters"]["unpaired"], 1);
+    assert_eq!(written["counters"]["malformed_buffers"], 0);
+    assert_eq!(written["injected_faults"], json!({"counter_jump": 1, "dropped_tensor": 3}));
+    assert_eq!(written["quality"]["counters"], "measured");
+    let fraction = &written["last_vessel_fraction"];
+    assert!((fraction["value"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-6);
+    assert_eq!(written["timing"]["started"], "1970-01-01T00:00:00Z");
+    assert_eq!(written["timing"]["queue_drops"]["web"], 4);
+    let stages: Vec<&Value> = written["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .chain(written["timing"]["stages"].as_array().unwrap())
+        .collect();
+    let named: Vec<_> = stages.iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(named, ["sensor_to_tensor", "tensor_to_mask", "sensor_to_mask"]);
+    for stage in stages {
+        for key in ["from", "to", "clock", "quality"] {
+            assert!(!stage[key].as_str().unwrap().is_empty(), "{key} of {stage}");
+        }
+        for key in ["count", "p50_ms", "p95_ms", "p99_ms", "max_ms"] {
+            assert!(stage[key].is_number(), "{key} of {stage}");
+        }
+    }
+    assert_eq!(written["timing"]["stages"][0]["p95_ms"], 0.7);
+}
+
+/// 250 buffers, 40 ms each, are 10 s of sensor time; the host took 5 s for them.
+#[test]
+fn rates_are_on_the_sensor_clock() {
+    let written = serde_json::to_value(report()).unwrap();
+    assert_eq!(written["rates"]["frames"]["value"], 25.0);
+    assert_eq!(written["rates"]["tensors"]["value"], 15.0);
+    assert_eq!(written["rates"]["tensors"]["quality"], "simulated");
+    assert_eq!(written["timing"]["slow_motion_factor"]["value"], 0.5);
+    let mut nothing_came = snapshot();
+    nothing_came.sensor_span = None;
+    let written =
+        serde_json::to_value(Report::new(&nothing_came, &facts(), run_time(), None)).unwrap();
+    assert_eq!(written["rates"]["frames"]["value"], Value::Null);
+}
+
+#[test]
+fn differs_between_equal_runs_only_in_timing() {
+    let mut other = snapshot();
+    for stage in &mut other.stages[1..] {
+        stage.p50 += Duration::from_micros(17);
+        stage.max *= 3;
+    }
+    other.queue_drops = vec![("web", 90)];
+    let time = RunTime {
+        started: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000),
+        elapsed: Duration::from_secs(9),
+    };
+    let other = Report::new(&other, &facts(), time, Some(&frame(&VESSELS)));
+    let (mut one, mut two) =
+        (serde_json::to_value(report()).unwrap(), serde_json::to_value(other).unwrap());
+    assert_ne!(one["timing"], two["timing"]);
+    one.as_object_mut().unwrap().remove("timing");
+    two.as_object_mut().unwrap().remove("timing");
+    assert_eq!(one, two);
+}
+
+#[test]
+fn leaves_three_whole_files_and_nothing_else() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("new/folder");
+    let folder = ReportFolder::prepare(&path).unwrap();
+    assert_eq!(names(&path), [""; 0], "the trial file is gone");
+    let last = frame(&VESSELS);
+    folder.write(&report(), Some(&last), Style::default()).unwrap();
+    folder.write(&report(), Some(&last), Style::default()).unwrap();
+    assert_eq!(names(&path), ["mask.png", "overlay.png", "report.json"]);
+    let written: Value =
+        serde_json::from_slice(&fs::read(path.join("report.json")).unwrap()).unwrap();
+    assert_eq!(written["pictures"]["files"], json!(["overlay.png", "mask.png"]));
+    let mask = image::open(path.join("mask.png")).unwrap();
+    assert_eq!(mask.as_luma8().unwrap().as_raw(), &[255, 0, 0, 0, 255, 0, 0, 0, 255]);
+    let overlay = image::open(path.join("overlay.png")).unwrap();
+    assert_eq!((overlay.width(), overlay.height()), (6, 6));
+    assert!(overlay.as_rgb8().is_some());
+}
+
+#[test]
+fn without_a_frame_says_so_and_leaves_no_picture_of_an_earlier_run() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = ReportFolder::prepare(root.path()).unwrap();
+    folder.write(&report(), Some(&frame(&VESSELS)), Style::default()).unwrap();
+    let report = Report::new(&snapshot(), &facts(), run_time(), None);
+    folder.write(&report, None, Style::default()).unwrap();
+    assert_eq!(names(root.path()), ["report.json"]);
+    let written = serde_json::to_value(report).unwrap();
+    assert_eq!(written["pictures"]["files"], json!([]));
+    assert!(written["pictures"]["missing"].as_str().unwrap().contains("no output tensor"));
+    assert_eq!(written["last_vessel_fraction"]["value"], Value::Null);
+}
+
+#[test]
+fn refuses_an_unwritable_folder_before_the_run() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "in the way").unwrap();
+    let error = ReportFolder::prepare(&file.join("out")).unwrap_err();
+    let line = error.to_string();
+    assert!(line.contains(&format!("{}", file.join("out").display())), "{line}");
+    assert!(line.ends_with("choose another with --report") && !line.contains('\n'), "{line}");
+    assert!(matches!(error, OutputError::Folder { .. }));
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_nothing_half_written_stays() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = ReportFolder::prepare(root.path()).unwrap();
+    fs::create_dir(root.path().join("mask.png")).unwrap();
+    let refused = folder.write(&report(), Some(&frame(&VESSELS)), Style::default());
+    let Err(OutputError::Write { file, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(file, root.path().join("mask.png"));
+    assert_eq!(
+        names(root.path()),
+        ["mask.png", "overlay.png"],
+        "no report that names a missing file"
+    );
+}

@@ -1,0 +1,105 @@
+//! One frame, one snapshot and the facts of one run.
+
+use std::time::Duration;
+
+use qsegment::formats::embedded::LinePacking;
+use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
+use qsegment::pipeline::latency::{Stage, StageLatency};
+use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
+use qsegment::source::clock::Timestamp;
+use qsegment::source::{Quality, SourceInfo};
+
+pub const GREY: u8 = 100;
+
+/// A grey picture; `vessels` is drawn with `#` for probability 1.0, over a picture `times` as wide and high.
+pub fn frame_over(vessels: &[&str], times: usize) -> Frame {
+    let (mask_width, mask_height) = (vessels[0].len(), vessels.len());
+    let cells = vessels.iter().flat_map(|row| row.bytes());
+    let probability: Vec<u8> = cells.map(|c| if c == b'#' { 255 } else { 0 }).collect();
+    let vessel_pixels = probability.iter().filter(|&&p| p == 255).count();
+    let (width, height) = (mask_width * times, mask_height * times);
+    Frame {
+        sequence: 41,
+        frame_count: 38,
+        lag_frames: 3,
+        width,
+        height,
+        rgb: vec![GREY; width * height * 3],
+        mask_width,
+        mask_height,
+        vessel_fraction: vessel_pixels as f32 / probability.len() as f32,
+        probability,
+        threshold: 128,
+        stamps: Stamps {
+            frame_start: Timestamp(1_000_000_000),
+            tensor_at_host: Timestamp(1_100_000_000),
+            received: Timestamp(0),
+            mask_ready: Timestamp(600_000),
+        },
+        ..Frame::default()
+    }
+}
+
+pub fn frame(vessels: &[&str]) -> Frame {
+    frame_over(vessels, 1)
+}
+
+pub fn snapshot() -> Snapshot {
+    Snapshot {
+        source: SourceInfo {
+            name: "simulated",
+            quality: Quality::Simulated,
+            frame_interval: Duration::from_millis(40),
+            packing: LinePacking::Pi5,
+        },
+        counters: Counters {
+            buffers: 250,
+            outputs: 150,
+            paired: 149,
+            unpaired: 1,
+            ..Counters::default()
+        },
+        injected_faults: vec![("dropped_tensor", 3), ("counter_jump", 1)],
+        stages: vec![
+            stage(Stage::SensorToTensor, Quality::Simulated, 100_000),
+            stage(Stage::TensorToMask, Quality::Measured, 600),
+            stage(Stage::SensorToMask, Quality::Estimated, 100_600),
+        ],
+        queue_drops: vec![("web", 4)],
+        sensor_span: Some((Timestamp(1_000_000_000), Timestamp(10_960_000_000))),
+        last_error: None,
+        taken_at: Timestamp(5),
+    }
+}
+
+fn stage(stage: Stage, quality: Quality, p50_us: u64) -> StageLatency {
+    StageLatency {
+        stage,
+        quality,
+        count: 149,
+        p50: Duration::from_micros(p50_us),
+        p95: Duration::from_micros(p50_us + 100),
+        p99: Duration::from_micros(p50_us + 200),
+        max: Duration::from_micros(p50_us + 300),
+    }
+}
+
+pub fn facts() -> Facts {
+    Facts {
+        version: "0.1.0".to_owned(),
+        network: NetworkFacts {
+            name: "built-in".to_owned(),
+            sha256: "ab".repeat(32),
+            parameters: 104_465,
+            macs: 985_000_000,
+        },
+        ladder: Ladder { camera: "simulated".to_owned(), inference: "sensor".to_owned() },
+        scene: Some("built-in fundus".to_owned()),
+        seed: Some(7),
+        pace: Some("max".to_owned()),
+        inference_model: Some(InferenceModel {
+            low: Duration::from_millis(45),
+            high: Duration::from_millis(75),
+        }),
+    }
+}
