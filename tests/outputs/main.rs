@@ -1,5 +1,8 @@
 //! Overlay, report, metrics and page, on frames and snapshots made by hand.
 
+// clippy.toml allows it in tests, but sees a test only inside #[test] and cfg(test).
+#![allow(clippy::unwrap_used, reason = "every function here belongs to a test")]
+
 mod metrics;
 mod overlay;
 mod report;

@@ -223,7 +223,7 @@ proptest! {
             rgb: vec![GREY; width * height * 3],
             mask_width,
             mask_height,
-            probability: (0..mask_width * mask_height).map(|i| (i * 37 % 256) as u8).collect(),
+            probability: (0..=255_u8).cycle().step_by(37).take(mask_width * mask_height).collect(),
             threshold: 128,
             ..Frame::default()
         };

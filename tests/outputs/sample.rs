@@ -9,10 +9,10 @@ use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
 use qsegment::source::clock::Timestamp;
 use qsegment::source::{Quality, SourceInfo};
 
-pub const GREY: u8 = 100;
+pub(crate) const GREY: u8 = 100;
 
 /// A grey picture; `vessels` is drawn with `#` for probability 1.0, over a picture `times` as wide and high.
-pub fn frame_over(vessels: &[&str], times: usize) -> Frame {
+pub(crate) fn frame_over(vessels: &[&str], times: usize) -> Frame {
     let (mask_width, mask_height) = (vessels[0].len(), vessels.len());
     let cells = vessels.iter().flat_map(|row| row.bytes());
     let probability: Vec<u8> = cells.map(|c| if c == b'#' { 255 } else { 0 }).collect();
@@ -40,11 +40,11 @@ pub fn frame_over(vessels: &[&str], times: usize) -> Frame {
     }
 }
 
-pub fn frame(vessels: &[&str]) -> Frame {
+pub(crate) fn frame(vessels: &[&str]) -> Frame {
     frame_over(vessels, 1)
 }
 
-pub fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     Snapshot {
         source: SourceInfo {
             name: "simulated",
@@ -84,7 +84,7 @@ fn stage(stage: Stage, quality: Quality, p50_us: u64) -> StageLatency {
     }
 }
 
-pub fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     Facts {
         version: "0.1.0".to_owned(),
         network: NetworkFacts {
