@@ -49,6 +49,9 @@ pub enum SourceError {
     /// A scene could not be opened or read.
     #[error("{0}")]
     Scene(String),
+    /// A setting makes no sense for this source.
+    #[error("{0}")]
+    Setting(String),
     /// The network cannot be used by this source.
     #[error("{0}")]
     Network(String),
@@ -73,6 +76,11 @@ pub trait FrameSource: Send {
     fn info(&self) -> SourceInfo;
     /// Blocks until the next frame and fills `frame` in place (its buffers are reused).
     fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError>;
+    /// How far a simulation has fallen behind real time so far, because the CPU could not keep up; zero for
+    /// sources that cannot.
+    fn behind_real_time(&self) -> std::time::Duration {
+        std::time::Duration::ZERO
+    }
     /// How often each fault was injected so far; empty for sources that inject none.
     fn injected_faults(&self) -> Vec<(&'static str, u64)> {
         Vec::new()

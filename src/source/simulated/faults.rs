@@ -1,1 +1,371 @@
-//! faults
+//! Faults that the simulated sensor injects on demand: what goes wrong on a cable, in a driver or in a
+//! sensor, at stated frames, so that a host can show that it notices, counts and recovers.
+//!
+//! ```text
+//!   name[:from-to][:every=n]      such as   dropped-tensor     invalid-flag:0-299     lost-buffer:60-90:every=5
+//!
+//!   frames      0 ........ from  +n  +n  +n .. to ........      a fault falls due at from, from + n, ... to;
+//!                           x    x   x   x     x                it strikes the first buffer that it can hurt
+//! ```
+//!
+//! A dropped tensor, for instance, waits for a buffer in which an output was due. Lengths and bytes are
+//! chosen by the seed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::{Rng, RngExt};
+use rand_chacha::ChaCha8Rng;
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The buffer has no output region although an output was due; that output is lost.
+    DroppedTensor,
+    /// The output region stands, but its valid flag is 0 although an output was due; that output is lost.
+    InvalidFlag,
+    /// The sensor's frame counter jumps ahead, by the same seeded amount each time.
+    CounterJump,
+    /// The frame counter is such that it wraps from 255 to 0 right after the first frame named. Harmless.
+    CounterWrap,
+    /// The buffer ends within its embedded lines, KPI line or input region.
+    TruncatedBuffer,
+    /// The ApParams in front of both tensors are damaged from their first byte on.
+    CorruptApParams,
+    /// The sensor sends nothing for [`STALL`], then goes on where it stopped.
+    StalledSource,
+    /// The receiver loses the buffer: its number is missing, and what it carried is lost.
+    LostBuffer,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::DroppedTensor,
+        Self::InvalidFlag,
+        Self::CounterJump,
+        Self::CounterWrap,
+        Self::TruncatedBuffer,
+        Self::CorruptApParams,
+        Self::StalledSource,
+        Self::LostBuffer,
+    ];
+
+    /// As it is written on the command line and counted in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DroppedTensor => "dropped-tensor",
+            Self::InvalidFlag => "invalid-flag",
+            Self::CounterJump => "counter-jump",
+            Self::CounterWrap => "counter-wrap",
+            Self::TruncatedBuffer => "truncated-buffer",
+            Self::CorruptApParams => "corrupt-ap-params",
+            Self::StalledSource => "stalled-source",
+            Self::LostBuffer => "lost-buffer",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A fault and the frames at which it falls due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FaultPlan {
+    /// What goes wrong.
+    pub fault: Fault,
+    /// First frame at which it falls due.
+    pub from_frame: u64,
+    /// Last frame at which it may.
+    pub to_frame: u64,
+    /// Frames from one time to the next; at least 1.
+    pub every: u64,
+}
+
+impl FaultPlan {
+    /// Seven times, from frame 60 to frame 120: at 30 frames a second the run has settled by then, and in
+    /// 300 frames there is time to recover.
+    #[must_use]
+    pub fn new(fault: Fault) -> Self {
+        Self { fault, from_frame: 60, to_frame: 120, every: 10 }
+    }
+
+    /// How often it has fallen due up to and including `frame`.
+    fn times_until(&self, frame: u64) -> u64 {
+        if frame < self.from_frame || self.to_frame < self.from_frame {
+            return 0;
+        }
+        let times = |last: u64| (last - self.from_frame) / self.every + 1;
+        match self.fault {
+            // The counter passes 255 once; the plan says where.
+            Fault::CounterWrap => 1,
+            _ => times(frame.min(self.to_frame)),
+        }
+    }
+}
+
+impl fmt::Display for FaultPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { fault, from_frame, to_frame, every } = self;
+        write!(f, "{fault}:{from_frame}-{to_frame}:every={every}")
+    }
+}
+
+/// Why a fault plan cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FaultPlanError {
+    /// No fault has this name.
+    #[error("fault \"{name}\" is unknown; the faults are {}", Fault::ALL.map(Fault::name).join(", "))]
+    Name {
+        /// What was given.
+        name: String,
+    },
+    /// A part after the name is neither frames nor `every=`.
+    #[error(
+        "fault \"{fault}\": \"{part}\" is no {wanted}; write {fault}, {fault}:60-120 or {fault}:60-120:every=10"
+    )]
+    Part {
+        /// The fault named.
+        fault: Fault,
+        /// What was given.
+        part: String,
+        /// What could stand there.
+        wanted: &'static str,
+    },
+}
+
+impl FromStr for FaultPlan {
+    type Err = FaultPlanError;
+
+    fn from_str(text: &str) -> Result<Self, FaultPlanError> {
+        let mut parts = text.split(':');
+        let name = parts.next().unwrap_or_default();
+        let fault = Fault::ALL
+            .into_iter()
+            .find(|fault| fault.name() == name)
+            .ok_or_else(|| FaultPlanError::Name { name: name.to_owned() })?;
+        let mut plan = Self::new(fault);
+        for part in parts {
+            let wrong = |wanted| FaultPlanError::Part { fault, part: part.to_owned(), wanted };
+            if let Some(every) = part.strip_prefix("every=") {
+                plan.every = every
+                    .parse()
+                    .ok()
+                    .filter(|&every| every > 0)
+                    .ok_or_else(|| wrong("number of frames, 1 or more"))?;
+            } else {
+                let (from, to) = part
+                    .split_once('-')
+                    .and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)))
+                    .filter(|(from, to)| from <= to)
+                    .ok_or_else(|| wrong("range of frames, first-last"))?;
+                (plan.from_frame, plan.to_frame) = (from, to);
+            }
+        }
+        Ok(plan)
+    }
+}
+
+/// All plans of a run, what has struck so far, and the seeded choices.
+#[derive(Debug)]
+pub struct Faults {
+    plans: Vec<Planned>,
+    rng: ChaCha8Rng,
+    first_count: u8,
+    jump: u8,
+}
+
+#[derive(Debug)]
+struct Planned {
+    plan: FaultPlan,
+    /// How many of the times it fell due have been dealt with.
+    settled: u64,
+    struck: u64,
+}
+
+impl Faults {
+    /// None has struck yet.
+    #[must_use]
+    pub fn new(plans: &[FaultPlan], mut rng: ChaCha8Rng) -> Self {
+        let jump = rng.random_range(JUMPS);
+        let wrap = plans.iter().find(|plan| plan.fault == Fault::CounterWrap);
+        let first_count = wrap.map_or(0, |plan| low_byte(255_u64.wrapping_sub(plan.from_frame)));
+        let plans = plans.iter().map(|&plan| Planned { plan, settled: 0, struck: 0 }).collect();
+        Self { plans, rng, first_count, jump }
+    }
+
+    /// The sensor's counter of a frame: counts from 0, or as [`Fault::CounterWrap`] wants, and jumps.
+    #[must_use]
+    pub fn frame_count(&self, frame: u64) -> u8 {
+        let jumps: u64 = self
+            .plans
+            .iter()
+            .filter(|planned| planned.plan.fault == Fault::CounterJump)
+            .map(|planned| planned.plan.times_until(frame))
+            .sum();
+        self.first_count
+            .wrapping_add(low_byte(frame))
+            .wrapping_add(low_byte(jumps).wrapping_mul(self.jump))
+    }
+
+    /// Whether `fault` strikes buffer `frame`, which it can hurt. Counted if so. Times that fell due while
+    /// no buffer could be hurt count as one.
+    pub fn strikes(&mut self, fault: Fault, frame: u64) -> bool {
+        let mut strikes = false;
+        for planned in self.plans.iter_mut().filter(|planned| planned.plan.fault == fault) {
+            let due = planned.plan.times_until(frame);
+            if due > planned.settled {
+                planned.settled = due;
+                planned.struck += 1;
+                strikes = true;
+            }
+        }
+        strikes
+    }
+
+    /// How often each planned fault has struck, by name, in the order of [`Fault::ALL`].
+    #[must_use]
+    pub fn injected(&self) -> Vec<(&'static str, u64)> {
+        let of = |fault| self.plans.iter().filter(move |planned| planned.plan.fault == fault);
+        Fault::ALL
+            .into_iter()
+            .filter(|&fault| of(fault).next().is_some())
+            .map(|fault| (fault.name(), of(fault).map(|planned| planned.struck).sum()))
+            .collect()
+    }
+
+    /// A length from 0 to `below`, exclusive.
+    pub(super) fn truncated_len(&mut self, below: usize) -> usize {
+        self.rng.random_range(0..below)
+    }
+
+    /// Overwrites the root offset of a FlatBuffer and a seeded number of bytes after it. The root then
+    /// points far outside of any buffer, so the damage cannot pass for another valid description.
+    pub(super) fn damage(&mut self, ap_params: &mut [u8]) {
+        let Some((root, rest)) = ap_params.split_first_chunk_mut() else { return };
+        *root = (self.rng.next_u32() | 0x8000_0000).to_le_bytes();
+        let more = self.rng.random_range(0..=rest.len());
+        self.rng.fill_bytes(&mut rest[..more]);
+    }
+}
+
+fn low_byte(value: u64) -> u8 {
+    value.to_le_bytes()[0]
+}
+
+/// How long a stalled source sends nothing.
+pub const STALL: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Jumps of the frame counter. Modulo 256 none can be mistaken for a few frames, late or ahead.
+const JUMPS: std::ops::RangeInclusive<u8> = 64..=192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rng() -> ChaCha8Rng {
+        ChaCha8Rng::seed_from_u64(5)
+    }
+
+    fn faults(plans: &[&str]) -> Faults {
+        let plans: Vec<FaultPlan> = plans.iter().map(|plan| plan.parse().unwrap()).collect();
+        Faults::new(&plans, rng())
+    }
+
+    fn struck(faults: &mut Faults, fault: Fault, frames: impl Iterator<Item = u64>) -> Vec<u64> {
+        frames.filter(|&frame| faults.strikes(fault, frame)).collect()
+    }
+
+    #[test]
+    fn name_alone_means_seven_times_in_the_third_and_fourth_second() {
+        for fault in Fault::ALL {
+            let plan: FaultPlan = fault.name().parse().unwrap();
+            assert_eq!(plan, FaultPlan { fault, from_frame: 60, to_frame: 120, every: 10 });
+        }
+        let mut faults = faults(&["dropped-tensor"]);
+        let frames = struck(&mut faults, Fault::DroppedTensor, 0..300);
+        assert_eq!(frames, [60, 70, 80, 90, 100, 110, 120]);
+        assert_eq!(faults.injected(), [("dropped-tensor", 7)]);
+    }
+
+    #[test]
+    fn frames_and_every_are_read_and_written() {
+        let plan: FaultPlan = "truncated-buffer:5-9:every=2".parse().unwrap();
+        let wanted =
+            FaultPlan { fault: Fault::TruncatedBuffer, from_frame: 5, to_frame: 9, every: 2 };
+        assert_eq!(plan, wanted);
+        assert_eq!(plan.to_string().parse::<FaultPlan>().unwrap(), plan);
+        let plan: FaultPlan = "lost-buffer:every=20".parse().unwrap();
+        assert_eq!((plan.from_frame, plan.to_frame, plan.every), (60, 120, 20));
+    }
+
+    #[test]
+    fn unreadable_plans_say_what_to_write() {
+        let said = |text: &str| text.parse::<FaultPlan>().unwrap_err().to_string();
+        assert_eq!(
+            said("gremlin"),
+            "fault \"gremlin\" is unknown; the faults are dropped-tensor, invalid-flag, counter-jump, \
+             counter-wrap, truncated-buffer, corrupt-ap-params, stalled-source, lost-buffer"
+        );
+        assert_eq!(
+            said("lost-buffer:9-5"),
+            "fault \"lost-buffer\": \"9-5\" is no range of frames, first-last; write lost-buffer, \
+             lost-buffer:60-120 or lost-buffer:60-120:every=10"
+        );
+        for text in
+            ["", "lost-buffer:", "lost-buffer:every=0", "lost-buffer:every=x", "lost-buffer:7"]
+        {
+            assert!(text.parse::<FaultPlan>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn fault_waits_for_a_buffer_it_can_hurt() {
+        let mut faults = faults(&["invalid-flag:10-30:every=10"]);
+        // Outputs come at 13, 18, 35 and 36: due at 10 strikes 13; due at 20 and 30 strike 35, once.
+        let outputs = [3, 13, 18, 35, 36].into_iter();
+        assert_eq!(struck(&mut faults, Fault::InvalidFlag, outputs), [13, 35]);
+        assert!(!faults.strikes(Fault::LostBuffer, 40));
+    }
+
+    #[test]
+    fn counter_counts_and_wraps() {
+        let faults = faults(&[]);
+        assert_eq!(
+            [0, 1, 255, 256, 600].map(|frame| faults.frame_count(frame)),
+            [0, 1, 255, 0, 88]
+        );
+    }
+
+    #[test]
+    fn counter_wraps_right_after_the_frame_named() {
+        let mut faults = faults(&["counter-wrap"]);
+        assert_eq!([60, 61].map(|frame| faults.frame_count(frame)), [255, 0]);
+        assert_eq!(struck(&mut faults, Fault::CounterWrap, 0..300), [60]);
+    }
+
+    #[test]
+    fn counter_jump_stays_and_is_no_small_step() {
+        let faults = faults(&["counter-jump:5-7:every=2"]);
+        let step = |frame| faults.frame_count(frame).wrapping_sub(faults.frame_count(frame - 1));
+        assert_eq!([4, 6, 8, 300].map(step), [1; 4]);
+        assert!((65..=193).contains(&step(5)), "{}", step(5));
+        assert_eq!(step(5), step(7));
+    }
+
+    #[test]
+    fn damage_never_leaves_a_root_inside_the_buffer() {
+        let mut faults = faults(&[]);
+        for len in 0..64 {
+            let mut bytes = vec![0x11; len];
+            faults.damage(&mut bytes);
+            if let Some(root) = bytes.first_chunk() {
+                assert!(u32::from_le_bytes(*root) >= 0x8000_0000);
+            }
+        }
+    }
+}
