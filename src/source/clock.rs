@@ -107,3 +107,57 @@ impl StopSignal {
 }
 
 const NOT_POISONED: &str = "no code panics while it holds this lock";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn simulated_time_moves_only_when_waited_for_and_never_back() {
+        let clock = Clock::simulated(StopSignal::default());
+        assert_eq!(clock.now(), Timestamp(0));
+        assert_eq!(clock.clone().wait_until(Timestamp(70)), Waited::Reached);
+        assert_eq!(clock.wait_until(Timestamp(30)), Waited::Reached);
+        assert_eq!(clock.now(), Timestamp(70));
+    }
+
+    #[test]
+    fn stop_signal_ends_every_wait() {
+        let stop = StopSignal::default();
+        let clocks = [Clock::monotonic(stop.clone()), Clock::simulated(stop.clone())];
+        stop.raise();
+        for clock in clocks {
+            assert_eq!(clock.wait_until(clock.now().plus(HOUR)), Waited::Stopped);
+            assert!(clock.stop_signal().is_raised());
+        }
+    }
+
+    #[test]
+    fn stop_signal_raised_elsewhere_ends_a_wait_that_has_begun() {
+        let clock = Clock::monotonic(StopSignal::default());
+        let waiting = {
+            let clock = clock.clone();
+            std::thread::spawn(move || clock.wait_until(clock.now().plus(HOUR)))
+        };
+        clock.stop_signal().raise();
+        assert_eq!(waiting.join().unwrap(), Waited::Stopped);
+    }
+
+    #[test]
+    fn monotonic_wait_for_a_past_moment_returns_at_once() {
+        let clock = Clock::monotonic(StopSignal::default());
+        let before = clock.now();
+        assert_eq!(clock.wait_until(before), Waited::Reached);
+        assert!(clock.now() >= before);
+    }
+
+    #[test]
+    fn differences_and_sums_saturate() {
+        assert_eq!(Timestamp(5).since(Timestamp(9)), Duration::ZERO);
+        assert_eq!(Timestamp(9).since(Timestamp(5)), Duration::from_nanos(4));
+        assert_eq!(Timestamp(u64::MAX).plus(HOUR), Timestamp(u64::MAX));
+        assert_eq!(Timestamp(0).plus(Duration::MAX), Timestamp(u64::MAX));
+    }
+}

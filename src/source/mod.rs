@@ -55,6 +55,9 @@ pub enum SourceError {
     /// The network cannot be used by this source.
     #[error("{0}")]
     Network(String),
+    /// The emulator's thread is not there.
+    #[error("{0}")]
+    Emulator(String),
 }
 
 /// Facts about a source that hold as long as it lives.

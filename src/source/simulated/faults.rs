@@ -265,6 +265,8 @@ const JUMPS: std::ops::RangeInclusive<u8> = 64..=192;
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     fn rng() -> ChaCha8Rng {

@@ -1,8 +1,464 @@
 //! The simulated IMX500: looks at a scene, runs the emulator, emits the sensor's own bytes.
+//!
+//! ```text
+//!   scene.rs ---picture---> isp.rs ---input---> emulation.rs ("emulator" thread) ---output---+
+//!      ^ time                  ^                    ^ start                                  |
+//!      |                       | frame              |                                        v
+//!      +------------------- timing.rs: the schedule ----- which inference -----> buffer k: formats emit it
+//!                                                                                            |
+//!                                       faults.rs: damages it, loses it, stalls -------------+
+//!                                                                                            v
+//!                                      clock.rs: wait for its time, stamp it ------------> RawFrame
+//! ```
+//!
+//! The schedule is a function of the options and the seed alone. The clock only decides how fast it is
+//! walked through: a monotonic clock waits for each buffer's time, a virtual one does not. If the CPU is
+//! too slow for real time, the schedule is moved later as a whole and nothing is lost: the simulation then
+//! runs in slow motion, and [`FrameSource::behind_real_time`] says by how much.
+//!
+//! What a tensor region holds while its valid flag is 0 is stale: what was sent there last.
 
 pub mod area;
+mod description;
+mod emulation;
 pub mod faults;
 pub mod isp;
 pub mod picture;
 pub mod scene;
 pub mod timing;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::clock::{Clock, Timestamp, Waited};
+use super::{FrameSource, Next, Quality, RawFrame, SourceError, SourceInfo};
+use crate::emulator::{Network, TensorSpec};
+use crate::formats::dnn_lines::{DnnLinesLayout, Kpi, LINE_LEN_BYTES};
+use crate::formats::embedded::{LinePacking, SensorState, embedded_line_len_bytes};
+use crate::formats::input_tensor::ColourOrder;
+use description::{Description, NETWORK_ID};
+use emulation::Emulation;
+use faults::{Fault, FaultPlan, Faults, STALL};
+use isp::{Encoding, Gains, InferenceWindow, Isp};
+use scene::{Motion, OpenScene, Scene, sway};
+use timing::{Carries, Dnn, FrameTiming, Inference, Mode, RunTime};
+
+/// How long the simulated DNN runs, and whether the simulation keeps time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Timing {
+    /// Run time estimated from the network's multiply-accumulates.
+    #[default]
+    Estimated,
+    /// Run time given, such as measured on a sensor.
+    Given(RunTime),
+    /// The DNN takes no time: every buffer carries input and output of its own frame. Frames are stamped
+    /// one interval apart, but nobody waits for them, whatever the clock.
+    Off,
+}
+
+/// What the simulated sensor is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// What it looks at.
+    pub scene: Scene,
+    /// How long each picture of a folder is shown.
+    pub show_each: Duration,
+    /// How it moves over the scene.
+    pub motion: Motion,
+    /// Of everything that is drawn: run times, faults, the phantom.
+    pub seed: u64,
+    /// How long the DNN runs.
+    pub timing: Timing,
+    /// Read-out mode.
+    pub mode: Mode,
+    /// How the receiver packs embedded lines.
+    pub packing: LinePacking,
+    /// What of the sensor the network sees.
+    pub inference_window: InferenceWindow,
+    /// White balance.
+    pub gains: Gains,
+    /// Colour order of the network's input planes.
+    pub colour_order: ColourOrder,
+    /// What goes wrong, and when.
+    pub faults: Vec<FaultPlan>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            scene: Scene::default(),
+            show_each: Duration::from_secs(5),
+            motion: Motion::default(),
+            seed: 0,
+            timing: Timing::default(),
+            mode: Mode::default(),
+            packing: LinePacking::default(),
+            inference_window: InferenceWindow::default(),
+            gains: Gains::default(),
+            colour_order: ColourOrder::default(),
+            faults: Vec::new(),
+        }
+    }
+}
+
+/// The simulated sensor.
+#[derive(Debug)]
+pub struct Simulated {
+    clock: Clock,
+    keeps_time: bool,
+    mode: Mode,
+    packing: LinePacking,
+    timing: FrameTiming,
+    eye: Eye,
+    dnn: Dnn,
+    emulation: Emulation,
+    faults: Faults,
+    description: Description,
+    output: TensorSpec,
+
+    next_buffer: u64,
+    /// What the next buffer carries. Planned one buffer ahead, so that the emulator always has work.
+    planned: Carries,
+    /// Inferences that were started and whose output was not sent yet, oldest first.
+    flights: VecDeque<Flight>,
+    spare_flights: Vec<Flight>,
+
+    /// Start of frame 0, set when the first buffer is asked for.
+    origin: Option<Timestamp>,
+    stalled: Duration,
+    behind: Duration,
+    sent: Sent,
+}
+
+/// Scene, window and ISP: from a time to an input tensor.
+#[derive(Debug)]
+struct Eye {
+    scene: OpenScene,
+    motion: Motion,
+    window: InferenceWindow,
+    isp: Isp,
+}
+
+#[derive(Debug)]
+struct Flight {
+    frame: u64,
+    input: Vec<u8>,
+}
+
+/// What the sensor's send buffers hold: the newest of each, stale or not.
+#[derive(Debug)]
+struct Sent {
+    kpi: Kpi,
+    input: Vec<u8>,
+    /// Column-major, as the sensor sends it.
+    output: Vec<u8>,
+    damaged_ap_params: Vec<u8>,
+}
+
+impl Simulated {
+    /// Opens the scene, plans the schedule and starts the emulator's thread.
+    ///
+    /// # Errors
+    /// When the scene cannot be shown, a setting makes no sense, or no sensor could carry the network.
+    pub fn new(options: Options, network: &Network, clock: Clock) -> Result<Self, SourceError> {
+        let description = Description::of(network)?;
+        let timing = options.mode.frame_timing(description.dnn_lines());
+        let run_time = match options.timing {
+            Timing::Estimated => RunTime::estimate(network.macs()),
+            Timing::Given(run_time) => run_time,
+            Timing::Off => RunTime::default(),
+        };
+        let input = network.input();
+        let encoding = Encoding {
+            width: input.width,
+            height: input.height,
+            signed: input.signed,
+            order: options.colour_order,
+            gains: options.gains,
+        };
+        let eye = Eye {
+            scene: OpenScene::open(&options.scene, options.show_each, options.seed)?,
+            motion: options.motion,
+            window: options.inference_window.resolve()?,
+            isp: Isp::new(encoding),
+        };
+        let rng = |purpose| {
+            let mut rng = ChaCha8Rng::seed_from_u64(options.seed);
+            rng.set_stream(purpose);
+            rng
+        };
+        let mut simulated = Self {
+            clock,
+            keeps_time: options.timing != Timing::Off,
+            mode: options.mode,
+            packing: options.packing,
+            timing,
+            eye,
+            dnn: Dnn::new(timing, run_time, rng(RUN_TIMES)),
+            emulation: Emulation::start(network)?,
+            faults: Faults::new(&options.faults, rng(FAULTS)),
+            description,
+            output: network.output().clone(),
+            next_buffer: 0,
+            planned: Carries::Nothing,
+            flights: VecDeque::new(),
+            spare_flights: Vec::new(),
+            origin: None,
+            stalled: Duration::ZERO,
+            behind: Duration::ZERO,
+            sent: Sent {
+                kpi: Kpi::default(),
+                input: vec![0; network.input().len_bytes()],
+                output: vec![0; network.output().len_bytes()],
+                damaged_ap_params: Vec::new(),
+            },
+        };
+        simulated.plan()?;
+        Ok(simulated)
+    }
+
+    /// What the next buffer carries, while the one after it is planned and its inferences start.
+    fn plan(&mut self) -> Result<Carries, SourceError> {
+        let Self { dnn, eye, emulation, flights, spare_flights, timing, .. } = self;
+        let mut started = Ok(());
+        let next = dnn.step(|inference| {
+            if started.is_ok() {
+                let mut flight =
+                    spare_flights.pop().unwrap_or(Flight { frame: 0, input: Vec::new() });
+                flight.frame = inference.frame;
+                started = eye
+                    .look(timing.start_of(inference.frame), &mut flight.input)
+                    .and_then(|()| emulation.submit(&flight.input));
+                flights.push_back(flight);
+            }
+        });
+        started?;
+        Ok(std::mem::replace(&mut self.planned, next))
+    }
+
+    /// Fills the send buffers with what a buffer carries. Gives the counter for its headers, and whether
+    /// input and output are valid.
+    fn load(&mut self, buffer: u64, carries: Carries) -> Result<(u8, bool, bool), SourceError> {
+        Ok(match carries {
+            Carries::Nothing => (self.faults.frame_count(buffer), false, false),
+            Carries::Input(inference) => {
+                let flight = self.flights.front().expect(IN_FLIGHT);
+                debug_assert_eq!(flight.frame, inference.frame);
+                self.sent.input.copy_from_slice(&flight.input);
+                (self.faults.frame_count(inference.frame), true, false)
+            }
+            Carries::Output(inference) => {
+                self.land(inference)?;
+                (self.faults.frame_count(inference.frame), false, true)
+            }
+            Carries::Both(inference) => {
+                self.land(inference)?;
+                (self.faults.frame_count(inference.frame), true, true)
+            }
+        })
+    }
+
+    /// Waits for an inference and puts its tensors and run time into the send buffers.
+    fn land(&mut self, inference: Inference) -> Result<(), SourceError> {
+        let flight = self.flights.pop_front().expect(IN_FLIGHT);
+        debug_assert_eq!(flight.frame, inference.frame);
+        let job = self.emulation.finish()?;
+        self.sent.input.copy_from_slice(&job.input);
+        to_column_major(&job.output, &self.output, &mut self.sent.output);
+        let micros = inference.run_time.as_micros();
+        self.sent.kpi.dnn_runtime_us = u32::try_from(micros).unwrap_or(u32::MAX);
+        self.emulation.recycle(job);
+        self.spare_flights.push(flight);
+        Ok(())
+    }
+
+    /// Writes a buffer as the sensor sends it, with what goes wrong on the way.
+    fn emit(
+        &mut self,
+        buffer: u64,
+        carries: Carries,
+        frame: &mut RawFrame,
+    ) -> Result<(), SourceError> {
+        let (frame_count, input_valid, mut output_valid) = self.load(buffer, carries)?;
+        let dropped = output_valid && self.faults.strikes(Fault::DroppedTensor, buffer);
+        if output_valid && !dropped && self.faults.strikes(Fault::InvalidFlag, buffer) {
+            output_valid = false;
+        }
+        let readable = input_valid || output_valid;
+        let mut ap_params = &self.description.ap_params;
+        if readable && self.faults.strikes(Fault::CorruptApParams, buffer) {
+            self.sent.damaged_ap_params.clone_from(ap_params);
+            self.faults.damage(&mut self.sent.damaged_ap_params);
+            ap_params = &self.sent.damaged_ap_params;
+        }
+        let line_len = embedded_line_len_bytes(usize::from(self.mode.width()), self.packing);
+        self.sensor_state(buffer).emit(line_len, &mut frame.metadata);
+        let layout = DnnLinesLayout {
+            kpi: self.sent.kpi,
+            frame_count,
+            input_valid,
+            output_valid,
+            network_id: NETWORK_ID,
+            ap_params,
+            input: &self.sent.input,
+            outputs: &[&self.sent.output],
+        };
+        layout.append(&mut frame.metadata);
+        let input_start = 2 * line_len + LINE_LEN_BYTES;
+        let output_start = input_start + usize::from(self.description.input_lines) * LINE_LEN_BYTES;
+        if dropped {
+            let output_end = frame.metadata.len() - LINE_LEN_BYTES;
+            frame.metadata[output_start..output_end].fill(0);
+        }
+        if self.faults.strikes(Fault::TruncatedBuffer, buffer) {
+            frame.metadata.truncate(self.faults.truncated_len(output_start));
+        }
+        frame.sequence = buffer;
+        frame.embedded_line_len_bytes = line_len;
+        Ok(())
+    }
+
+    /// Registers of a sensor under slow automatic exposure that warms and cools a little. The picture
+    /// does not depend on them.
+    fn sensor_state(&self, buffer: u64) -> SensorState {
+        let time = self.timing.start_of(buffer);
+        let around = |middle: u16, swing: u16, period| {
+            middle.saturating_add_signed(swung(swing, time, period))
+        };
+        let frame_length = self.mode.frame_length_lines(self.description.dnn_lines());
+        let warmth = swung(4, time, WARMTH_PERIOD);
+        SensorState {
+            exposure_lines: Some(around(frame_length / 3, frame_length / 20, EXPOSURE_PERIOD)),
+            analogue_gain_code: Some(around(512, 40, GAIN_PERIOD)),
+            frame_length_lines: Some(frame_length),
+            line_length_pixels: Some(self.mode.line_length_pixels()),
+            temperature_celsius: i8::try_from(42 + warmth).ok(),
+        }
+    }
+
+    /// Stamps the frame and waits until it is at the host.
+    fn keep_time(&mut self, origin: Timestamp, frame: &mut RawFrame) -> Waited {
+        let scheduled = origin.plus(self.timing.start_of(frame.sequence)).plus(self.stalled);
+        let due = scheduled.plus(self.behind).plus(self.timing.interval);
+        let mut waited = Waited::Reached;
+        if self.keeps_time {
+            let late = self.clock.now().since(due);
+            if late.is_zero() {
+                waited = self.clock.wait_until(due);
+            } else {
+                // The whole schedule moves, so that stamps stay on one clock and never lie in the future.
+                self.behind += late;
+            }
+        }
+        frame.frame_start = scheduled.plus(self.behind);
+        frame.tensor_at_host = frame.frame_start.plus(self.timing.interval);
+        waited
+    }
+}
+
+impl FrameSource for Simulated {
+    fn info(&self) -> SourceInfo {
+        SourceInfo {
+            name: "simulated",
+            quality: Quality::Simulated,
+            frame_interval: self.timing.interval,
+            packing: self.packing,
+        }
+    }
+
+    fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError> {
+        let origin = *self.origin.get_or_insert_with(|| self.clock.now());
+        loop {
+            if self.clock.stop_signal().is_raised() {
+                return Ok(Next::Ended);
+            }
+            let buffer = self.next_buffer;
+            self.next_buffer += 1;
+            let carries = self.plan()?;
+            self.emit(buffer, carries, frame)?;
+            // Only counted here: they act in `Faults::frame_count`.
+            self.faults.strikes(Fault::CounterJump, buffer);
+            self.faults.strikes(Fault::CounterWrap, buffer);
+            if self.faults.strikes(Fault::StalledSource, buffer) {
+                self.stalled += STALL;
+            }
+            if self.faults.strikes(Fault::LostBuffer, buffer) {
+                continue;
+            }
+            return Ok(match self.keep_time(origin, frame) {
+                Waited::Reached => Next::Frame,
+                Waited::Stopped => Next::Ended,
+            });
+        }
+    }
+
+    fn behind_real_time(&self) -> Duration {
+        self.behind
+    }
+
+    fn injected_faults(&self) -> Vec<(&'static str, u64)> {
+        self.faults.injected()
+    }
+}
+
+impl Eye {
+    /// What the network sees of a frame that starts at `time`.
+    fn look(&mut self, time: Duration, input: &mut Vec<u8>) -> Result<(), SourceError> {
+        let picture = self.scene.at(time)?;
+        let view = self.window.view(picture, self.motion.at(time));
+        self.isp.look(picture, view, input);
+        Ok(())
+    }
+}
+
+/// The emulator's C, H, W row-major bytes as the sensor sends them: ordinal 0 (C) fastest, W slowest.
+fn to_column_major(row_major: &[u8], spec: &TensorSpec, into: &mut [u8]) {
+    let column_len = spec.channels * spec.height;
+    for (plane, bytes) in row_major.chunks_exact(spec.height * spec.width).enumerate() {
+        for (y, row) in bytes.chunks_exact(spec.width).enumerate() {
+            for (x, &byte) in row.iter().enumerate() {
+                into[x * column_len + y * spec.channels + plane] = byte;
+            }
+        }
+    }
+}
+
+/// `swing` times [`sway`], rounded towards 0.
+#[expect(clippy::cast_possible_truncation, reason = "at most `swing`, and a float cast saturates")]
+fn swung(swing: u16, time: Duration, period: Duration) -> i16 {
+    (f64::from(swing) * sway(time, period)) as i16
+}
+
+const IN_FLIGHT: &str = "the schedule sends only what it has started, oldest first";
+
+/// Streams of the seeded generator, one per purpose, so that a fault more does not change the run times.
+const RUN_TIMES: u64 = 1;
+const FAULTS: u64 = 2;
+
+const EXPOSURE_PERIOD: Duration = Duration::from_secs(13);
+const GAIN_PERIOD: Duration = Duration::from_secs(17);
+const WARMTH_PERIOD: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_is_sent_column_by_column() {
+        let spec = TensorSpec {
+            name: String::new(),
+            channels: 2,
+            height: 2,
+            width: 3,
+            scale: 1.0,
+            signed: false,
+        };
+        // Plane 0: a b c / d e f; plane 1: A B C / D E F.
+        let mut sent = [0; 12];
+        to_column_major(b"abcdefABCDEF", &spec, &mut sent);
+        assert_eq!(&sent, b"aAdDbBeEcCfF");
+    }
+}

@@ -203,7 +203,7 @@ mod tests {
         write_grey(&folder.path().join("a.PGM"), 10);
         std::fs::write(folder.path().join("notes.txt"), "not shown").unwrap();
         let mut scene = open(folder.path()).unwrap();
-        let mut shown = |seconds: u64| scene.at(SECOND * seconds as u32).unwrap().rgb()[0];
+        let mut shown = |seconds: u32| scene.at(SECOND * seconds).unwrap().rgb()[0];
         assert_eq!([0, 1, 2, 3, 4, 6].map(&mut shown), [10, 10, 20, 20, 10, 20]);
     }
 

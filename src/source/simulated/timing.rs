@@ -108,6 +108,15 @@ pub struct FrameTiming {
     pub latch: Duration,
 }
 
+impl FrameTiming {
+    /// When a frame starts, counted from the start of frame 0.
+    #[must_use]
+    pub fn start_of(self, frame: u64) -> Duration {
+        let nanos = u128::from(frame) * self.interval.as_nanos();
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
 /// How long the network runs; drawn anew for each inference, evenly between the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunTime {
@@ -198,7 +207,7 @@ impl Dnn {
     pub fn step(&mut self, mut start: impl FnMut(Inference)) -> Carries {
         let buffer = self.next_buffer;
         self.next_buffer += 1;
-        let latch = self.start_of(buffer) + self.timing.latch;
+        let latch = self.timing.start_of(buffer) + self.timing.latch;
         let mut free_since = Duration::ZERO;
         loop {
             if let Some(running) = self.running {
@@ -240,15 +249,8 @@ impl Dnn {
         }
     }
 
-    /// When a frame starts; schedule time.
-    #[must_use]
-    pub fn start_of(&self, frame: u64) -> Duration {
-        let nanos = u128::from(frame) * self.timing.interval.as_nanos();
-        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-    }
-
     fn complete(&self, frame: u64) -> Duration {
-        self.start_of(frame) + self.timing.complete
+        self.timing.start_of(frame).saturating_add(self.timing.complete)
     }
 }
 
