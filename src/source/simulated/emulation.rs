@@ -105,4 +105,4 @@ fn gone() -> SourceError {
 
 /// More than can be under way: the DNN starts at most two in a step, is planned one step ahead, runs one,
 /// and at most two wait finished (`timing.rs`).
-const JOBS: usize = 8;
+pub(super) const JOBS: usize = 8;
