@@ -173,7 +173,8 @@ fn frame_counter_wraps_at_256() {
 
 #[test]
 fn dropped_tensor_leaves_a_buffer_without_output_region() {
-    let (healthy, faulty) = struck_by("dropped-tensor:10-30:every=10", 45, 3);
+    let (healthy, faulty, injected) = struck_by(&["dropped-tensor:10-30:every=10"], 45);
+    assert_eq!(injected, [("dropped-tensor", 3)]);
     let hit = differing(&healthy, &faulty);
     assert_eq!(hit.len(), 3);
     for at in hit {
@@ -186,7 +187,8 @@ fn dropped_tensor_leaves_a_buffer_without_output_region() {
 
 #[test]
 fn invalid_flag_leaves_the_region_but_takes_its_validity() {
-    let (healthy, faulty) = struck_by("invalid-flag:10-30:every=10", 45, 3);
+    let (healthy, faulty, injected) = struck_by(&["invalid-flag:10-30:every=10"], 45);
+    assert_eq!(injected, [("invalid-flag", 3)]);
     let hit = differing(&healthy, &faulty);
     assert_eq!(hit.len(), 3);
     for at in hit {
@@ -198,7 +200,8 @@ fn invalid_flag_leaves_the_region_but_takes_its_validity() {
 
 #[test]
 fn counter_jump_moves_all_later_counters_and_nothing_else() {
-    let (healthy, faulty) = struck_by("counter-jump:10-10", 40, 1);
+    let (healthy, faulty, injected) = struck_by(&["counter-jump:10-10"], 40);
+    assert_eq!(injected, [("counter-jump", 1)]);
     let jump = read(&faulty[39]).frame_count.wrapping_sub(read(&healthy[39]).frame_count);
     assert!((64..=192).contains(&jump), "{jump}");
     for (healthy, faulty) in healthy.iter().zip(&faulty) {
@@ -220,7 +223,8 @@ fn counter_wrap_puts_255_on_the_frame_named() {
 
 #[test]
 fn truncated_buffer_ends_before_the_output_region() {
-    let (healthy, faulty) = struck_by("truncated-buffer:10-30:every=10", 40, 3);
+    let (healthy, faulty, injected) = struck_by(&["truncated-buffer:10-30:every=10"], 40);
+    assert_eq!(injected, [("truncated-buffer", 3)]);
     let hit = differing(&healthy, &faulty);
     assert_eq!(hit, [10, 20, 30]);
     for at in hit {
@@ -232,7 +236,8 @@ fn truncated_buffer_ends_before_the_output_region() {
 
 #[test]
 fn corrupt_ap_params_cannot_be_parsed() {
-    let (healthy, faulty) = struck_by("corrupt-ap-params:10-30:every=10", 45, 3);
+    let (healthy, faulty, injected) = struck_by(&["corrupt-ap-params:10-30:every=10"], 45);
+    assert_eq!(injected, [("corrupt-ap-params", 3)]);
     let hit = differing(&healthy, &faulty);
     assert_eq!(hit.len(), 3);
     for at in hit {
@@ -245,7 +250,8 @@ fn corrupt_ap_params_cannot_be_parsed() {
 
 #[test]
 fn stalled_source_sends_nothing_for_a_while_and_goes_on_where_it_stopped() {
-    let (healthy, faulty) = struck_by("stalled-source:10-20:every=10", 30, 2);
+    let (healthy, faulty, injected) = struck_by(&["stalled-source:10-20:every=10"], 30);
+    assert_eq!(injected, [("stalled-source", 2)]);
     assert!(differing(&healthy, &faulty).is_empty());
     for (at, stalls) in [(9, 0), (10, 1), (19, 1), (20, 2), (29, 2)] {
         let late = faulty[at].tensor_at_host.since(healthy[at].tensor_at_host);
@@ -255,7 +261,8 @@ fn stalled_source_sends_nothing_for_a_while_and_goes_on_where_it_stopped() {
 
 #[test]
 fn lost_buffer_is_a_gap_in_the_numbering() {
-    let (healthy, faulty) = struck_by("lost-buffer:10-20:every=10", 30, 2);
+    let (healthy, faulty, injected) = struck_by(&["lost-buffer:10-20:every=10"], 30);
+    assert_eq!(injected, [("lost-buffer", 2)]);
     let numbers: Vec<u64> = faulty.iter().map(|frame| frame.sequence).collect();
     let wanted: Vec<u64> = (0..32).filter(|number| ![10, 20].contains(number)).collect();
     assert_eq!(numbers, wanted);
@@ -275,10 +282,13 @@ fn run_goes_on_unharmed_when_the_faults_are_over() {
         "corrupt-ap-params:10-30:every=3",
         "stalled-source:10-30:every=3",
     ];
-    let faulty = run(Options { faults: plans(&every_fault), ..options() }, 60);
-    let healthy = run(options(), 60);
-    assert!(differing(&healthy, &faulty).iter().all(|at| (10..40).contains(at)));
-    assert!(differing(&healthy, &faulty).len() > 8);
+    let (healthy, faulty, injected) = struck_by(&every_fault, 60);
+    assert_eq!(injected.len(), every_fault.len());
+    let hit = differing(&healthy, &faulty);
+    assert!(hit.iter().all(|at| (10..40).contains(at)), "{hit:?}");
+    // Each count can be seen: no buffer hides one damage behind another.
+    let damages = injected.iter().filter(|(name, _)| *name != "stalled-source");
+    assert_eq!(hit.len() as u64, damages.map(|(_, times)| times).sum::<u64>());
 }
 
 #[test]
@@ -382,15 +392,16 @@ fn plans(texts: &[&str]) -> Vec<FaultPlan> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// The same run without and with a fault, which must have struck `times`.
-fn struck_by(fault: &str, frames: usize, times: u64) -> (Vec<RawFrame>, Vec<RawFrame>) {
+/// The same run without and with faults, and how often they struck.
+fn struck_by(
+    faults: &[&str],
+    frames: usize,
+) -> (Vec<RawFrame>, Vec<RawFrame>, Vec<(&'static str, u64)>) {
     let clock = Clock::simulated(StopSignal::default());
-    let options_struck = Options { faults: plans(&[fault]), ..options() };
+    let options_struck = Options { faults: plans(faults), ..options() };
     let mut source = Simulated::new(options_struck, &NETWORK, clock).unwrap();
     let faulty = (0..frames).map(|_| next(&mut source)).collect();
-    let name = fault.split(':').next().unwrap();
-    assert_eq!(source.injected_faults(), [(name, times)]);
-    (run(options(), frames), faulty)
+    (run(options(), frames), faulty, source.injected_faults())
 }
 
 /// Places of buffers whose bytes differ.

@@ -8,8 +8,9 @@
 //!                           x    x   x   x     x                it strikes the first buffer that it can hurt
 //! ```
 //!
-//! A dropped tensor, for instance, waits for a buffer in which an output was due. Lengths and bytes are
-//! chosen by the seed.
+//! A dropped tensor, for instance, waits for a buffer in which an output was due, and of several that
+//! damage bytes only one strikes a buffer: the others wait for the next. Lengths and bytes are chosen by
+//! the seed.
 
 use std::fmt;
 use std::str::FromStr;

@@ -282,14 +282,18 @@ impl Simulated {
         carries: Carries,
         frame: &mut RawFrame,
     ) -> Result<(), SourceError> {
-        let (frame_count, input_valid, mut output_valid) = self.load(buffer, carries)?;
-        let dropped = output_valid && self.faults.strikes(Fault::DroppedTensor, buffer);
-        if output_valid && !dropped && self.faults.strikes(Fault::InvalidFlag, buffer) {
-            output_valid = false;
-        }
-        let readable = input_valid || output_valid;
+        let (frame_count, input_valid, output_valid) = self.load(buffer, carries)?;
+        // At most one: what another would do to the same bytes could not be told apart.
+        let damage = DAMAGING.into_iter().find(|&fault| {
+            let hurts = match fault {
+                Fault::DroppedTensor | Fault::InvalidFlag => output_valid,
+                Fault::CorruptApParams => input_valid || output_valid,
+                _ => true,
+            };
+            hurts && self.faults.strikes(fault, buffer)
+        });
         let mut ap_params = &self.description.ap_params;
-        if readable && self.faults.strikes(Fault::CorruptApParams, buffer) {
+        if damage == Some(Fault::CorruptApParams) {
             self.sent.damaged_ap_params.clone_from(ap_params);
             self.faults.damage(&mut self.sent.damaged_ap_params);
             ap_params = &self.sent.damaged_ap_params;
@@ -300,21 +304,24 @@ impl Simulated {
             kpi: self.sent.kpi,
             frame_count,
             input_valid,
-            output_valid,
+            output_valid: output_valid && damage != Some(Fault::InvalidFlag),
             network_id: NETWORK_ID,
             ap_params,
             input: &self.sent.input,
             outputs: &[&self.sent.output],
         };
         layout.append(&mut frame.metadata);
-        let input_start = 2 * line_len + LINE_LEN_BYTES;
-        let output_start = input_start + usize::from(self.description.input_lines) * LINE_LEN_BYTES;
-        if dropped {
-            let output_end = frame.metadata.len() - LINE_LEN_BYTES;
-            frame.metadata[output_start..output_end].fill(0);
-        }
-        if self.faults.strikes(Fault::TruncatedBuffer, buffer) {
-            frame.metadata.truncate(self.faults.truncated_len(output_start));
+        let input_lines = usize::from(self.description.input_lines);
+        let output_start = 2 * line_len + (1 + input_lines) * LINE_LEN_BYTES;
+        match damage {
+            Some(Fault::DroppedTensor) => {
+                let output_end = frame.metadata.len() - LINE_LEN_BYTES;
+                frame.metadata[output_start..output_end].fill(0);
+            }
+            Some(Fault::TruncatedBuffer) => {
+                frame.metadata.truncate(self.faults.truncated_len(output_start));
+            }
+            _ => {}
         }
         frame.sequence = buffer;
         frame.embedded_line_len_bytes = line_len;
@@ -378,7 +385,6 @@ impl FrameSource for Simulated {
             let buffer = self.next_buffer;
             self.next_buffer += 1;
             let carries = self.plan()?;
-            self.emit(buffer, carries, frame)?;
             // Only counted here: they act in `Faults::frame_count`.
             self.faults.strikes(Fault::CounterJump, buffer);
             self.faults.strikes(Fault::CounterWrap, buffer);
@@ -386,8 +392,10 @@ impl FrameSource for Simulated {
                 self.stalled += STALL;
             }
             if self.faults.strikes(Fault::LostBuffer, buffer) {
+                self.load(buffer, carries)?;
                 continue;
             }
+            self.emit(buffer, carries, frame)?;
             return Ok(match self.keep_time(origin, frame) {
                 Waited::Reached => Next::Frame,
                 Waited::Stopped => Next::Ended,
@@ -433,6 +441,10 @@ fn swung(swing: u16, time: Duration, period: Duration) -> i16 {
 }
 
 const IN_FLIGHT: &str = "the schedule sends only what it has started, oldest first";
+
+/// Faults that damage a buffer's bytes.
+const DAMAGING: [Fault; 4] =
+    [Fault::DroppedTensor, Fault::InvalidFlag, Fault::CorruptApParams, Fault::TruncatedBuffer];
 
 /// Streams of the seeded generator, one per purpose, so that a fault more does not change the run times.
 const RUN_TIMES: u64 = 1;
