@@ -1,4 +1,11 @@
-//! The two ways in which a value leaves a thread: newest wins, or bounded in order. Both count what they drop.
+//! The two ways in which a value leaves a thread: newest wins, or bounded in order. Both count what
+//! they drop.
+//!
+//! ```text
+//!   LatestSlot   put:   never waits, replaces   who shows the present: page, display
+//!   Bounded      offer: never waits, refuses    who wants every frame in order: report, recording;
+//!                put:   waits for room          and between the threads of the pipeline
+//! ```
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex};
@@ -40,9 +47,11 @@ impl<T> LatestSlot<T> {
     /// Never blocks: the display must not be able to slow the camera down.
     pub fn put(&self, value: T) {
         let mut state = self.state.lock().expect(NOT_POISONED);
-        if state.value.replace(value).is_some() {
-            state.replaced += 1;
-        }
+        let replaced = state.value.replace(value);
+        state.replaced += u64::from(replaced.is_some());
+        // What the old value frees is freed outside the lock.
+        drop(state);
+        drop(replaced);
         self.changed.notify_one();
     }
     /// Waits for a value.
@@ -92,14 +101,17 @@ struct QueueState<T> {
 }
 
 impl<T> Bounded<T> {
-    /// An empty queue; all its memory is allocated here.
+    /// An empty queue; all its memory is allocated here. It holds at least one value: with room for
+    /// none a waiting writer would wait for ever.
     #[must_use]
     pub fn new(name: &'static str, capacity: usize) -> Self {
+        let capacity = capacity.max(1);
         let values = VecDeque::with_capacity(capacity);
         let state = QueueState { values, refused: 0, closed: false };
         Self { name, capacity, state: Mutex::new(state), changed: Condvar::new() }
     }
-    /// Puts if there is room; else gives the value back and counts a refusal.
+    /// Puts if there is room; else, or when the queue is closed, gives the value back and counts a
+    /// refusal.
     pub fn offer(&self, value: T) -> Result<(), T> {
         let mut state = self.state.lock().expect(NOT_POISONED);
         if state.closed || state.values.len() >= self.capacity {
@@ -110,7 +122,8 @@ impl<T> Bounded<T> {
         self.changed.notify_all();
         Ok(())
     }
-    /// Waits for room; gives the value back when the queue is closed.
+    /// Waits for room; when the queue is closed it gives the value back and counts a refusal.
+    /// A reader that leaves before the end must close the queue, else its writer waits for ever.
     pub fn put(&self, value: T) -> Result<(), T> {
         let guard = self.state.lock().expect(NOT_POISONED);
         let mut state = self
@@ -118,6 +131,7 @@ impl<T> Bounded<T> {
             .wait_while(guard, |state| state.values.len() >= self.capacity && !state.closed)
             .expect(NOT_POISONED);
         if state.closed {
+            state.refused += 1;
             return Err(value);
         }
         state.values.push_back(value);
@@ -146,10 +160,15 @@ impl<T> Bounded<T> {
         self.state.lock().expect(NOT_POISONED).closed = true;
         self.changed.notify_all();
     }
-    /// Values refused because the queue was full.
+    /// Values refused because the queue was full or closed.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.state.lock().expect(NOT_POISONED).refused
+    }
+    /// Values it holds at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
     /// Name under which refusals are counted.
     #[must_use]
@@ -159,3 +178,135 @@ impl<T> Bounded<T> {
 }
 
 const NOT_POISONED: &str = "no code panics while it holds this lock";
+
+#[cfg(test)]
+mod tests {
+    use super::{Bounded, LatestSlot, Taken};
+    use std::sync::Arc;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    /// Longer than any machine needs; only a hang reaches it.
+    const FOR_EVER: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn slot_hands_out_the_newest_value_and_counts_the_replaced() {
+        let slot = LatestSlot::new("page");
+        for value in 1..=3 {
+            slot.put(value);
+        }
+        assert_eq!(slot.take(FOR_EVER), Taken::Value(3));
+        assert_eq!(slot.dropped(), 2);
+        assert_eq!(slot.take(Duration::ZERO), Taken::TimedOut);
+        slot.put(4);
+        assert_eq!(slot.take(FOR_EVER), Taken::Value(4));
+        assert_eq!(slot.dropped(), 2, "a value that was taken is not dropped");
+    }
+
+    #[test]
+    fn closed_slot_gives_its_last_value_first() {
+        let slot = LatestSlot::new("page");
+        slot.put(1);
+        slot.close();
+        assert_eq!(slot.take(FOR_EVER), Taken::Value(1));
+        assert_eq!(slot.take(FOR_EVER), Taken::Closed);
+    }
+
+    #[test]
+    fn slot_wakes_its_reader() {
+        let slot = Arc::new(LatestSlot::new("page"));
+        let (taken, results) = mpsc::channel();
+        let reader = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || {
+                while let Taken::Value(value) = slot.take(FOR_EVER) {
+                    taken.send(value).unwrap();
+                }
+            })
+        };
+        for value in 0..100 {
+            slot.put(value);
+            assert_eq!(results.recv(), Ok(value), "each value was taken before the next was put");
+        }
+        slot.close();
+        reader.join().unwrap();
+        assert_eq!(slot.dropped(), 0);
+    }
+
+    #[test]
+    fn full_queue_refuses_and_gives_back() {
+        let queue = Bounded::new("report", 2);
+        assert_eq!(queue.offer(1), Ok(()));
+        assert_eq!(queue.offer(2), Ok(()));
+        assert_eq!(queue.offer(3), Err(3));
+        assert_eq!(queue.dropped(), 1);
+        assert_eq!((queue.take(), queue.take()), (Some(1), Some(2)));
+        assert_eq!(queue.try_take(), None);
+    }
+
+    #[test]
+    fn closed_queue_refuses_new_values_and_hands_out_the_old() {
+        let queue = Bounded::new("report", 2);
+        queue.put(1).unwrap();
+        queue.close();
+        assert_eq!((queue.offer(2), queue.put(3)), (Err(2), Err(3)));
+        assert_eq!(queue.dropped(), 2);
+        assert_eq!((queue.take(), queue.take()), (Some(1), None));
+    }
+
+    #[test]
+    fn queue_for_nothing_holds_one() {
+        let queue = Bounded::new("report", 0);
+        assert_eq!((queue.offer(1), queue.offer(2)), (Ok(()), Err(2)));
+    }
+
+    #[test]
+    fn waiting_writer_loses_nothing_and_keeps_the_order() {
+        let queue = Arc::new(Bounded::new("capture", 3));
+        let writer = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                for value in 0..1000 {
+                    queue.put(value).unwrap();
+                }
+                queue.close();
+            })
+        };
+        let mut got = Vec::new();
+        while let Some(value) = queue.take() {
+            got.push(value);
+        }
+        writer.join().unwrap();
+        assert_eq!(got, (0..1000).collect::<Vec<_>>());
+        assert_eq!(queue.dropped(), 0);
+    }
+
+    #[test]
+    fn closing_wakes_a_writer_that_waits_for_room() {
+        let queue = Arc::new(Bounded::new("capture", 1));
+        queue.put(1).unwrap();
+        let (started, starts) = mpsc::channel();
+        let writer = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                started.send(()).unwrap();
+                queue.put(2)
+            })
+        };
+        starts.recv().unwrap();
+        queue.close();
+        assert_eq!(writer.join().unwrap(), Err(2));
+    }
+
+    #[test]
+    fn closing_wakes_a_reader_that_waits_for_a_value() {
+        let queue = Arc::new(Bounded::<u8>::new("capture", 1));
+        let reader = {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || queue.take())
+        };
+        queue.close();
+        assert_eq!(reader.join().unwrap(), None);
+    }
+}
