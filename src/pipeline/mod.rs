@@ -12,6 +12,7 @@
 
 pub mod geometry;
 pub mod latency;
+mod numbering;
 pub mod pairing;
 pub mod queue;
 pub mod skeleton;
