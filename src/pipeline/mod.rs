@@ -10,6 +10,7 @@
 //! The pipeline knows no output: it hands out queues, and `cli/run.rs` gives them to the outputs that
 //! the configuration names. It only counts; `metrics` and `report` read a [`Snapshot`].
 
+pub mod decode;
 pub mod geometry;
 pub mod latency;
 mod numbering;

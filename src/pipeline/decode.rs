@@ -1,0 +1,289 @@
+//! From the bytes of one buffer to the frame that the network saw and what it said about it.
+//!
+//! ```text
+//!   RawFrame -- 2 embedded lines --> SensorState
+//!        |
+//!        +-- DNN lines --> split --+-- input region ---> planar --> RGB ----+--> pairing --> Frame
+//!                            |     +-- output region --> probability -------+       ^
+//!                            +-- ApParams: parsed when their bytes change             kept input
+//! ```
+//!
+//! A buffer whose DNN lines are damaged is refused whole: counted under one reason and then
+//! forgotten. What it should have brought is missed by pairing, which counts that as unpaired.
+//! Damaged embedded lines cost only the register values.
+
+use super::pairing::{Arrival, Pairing, Picture};
+use super::vessels::{self, Unsuitable, Vessels};
+use super::{Counters, Frame, Options, Stamps};
+use crate::formats::ap_params::ApParams;
+use crate::formats::dnn_lines::{DnnHeader, DnnLines, LINE_LEN_BYTES, network_of};
+use crate::formats::embedded::SensorState;
+use crate::formats::input_tensor::{ColourOrder, InputLayout};
+use crate::formats::reader::ParseError;
+use crate::source::{RawFrame, SourceInfo};
+
+/// Why a buffer, or its embedded lines, cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// It ends before its regions do.
+    #[error("buffer too short: {0}")]
+    Truncated(ParseError),
+    /// The FlatBuffer cannot be parsed, or describes an input tensor that cannot be.
+    #[error("ApParams: {0}")]
+    ApParams(ParseError),
+    /// Both regions carry the same FlatBuffer; here they do not.
+    #[error(
+        "ApParams: those of the input region and of the output region differ, so one is damaged"
+    )]
+    ApParamsDiffer,
+    /// The header asks for a network that ApParams do not have.
+    #[error("ApParams: no network {network_id}, which the header names")]
+    NoNetwork {
+        /// Wanted by the header.
+        network_id: u16,
+    },
+    /// The network has no input tensor.
+    #[error("ApParams: network {network_id} has no input tensor")]
+    NoInput {
+        /// Wanted by the header.
+        network_id: u16,
+    },
+    /// The network's outputs are no vessel map.
+    #[error("ApParams: {0}")]
+    Unsuitable(Unsuitable),
+    /// Long enough, but no header of an output region was found.
+    #[error("no line after the input region has the header of its output region")]
+    NoOutputRegion,
+    /// Anything else.
+    #[error("malformed buffer: {0}")]
+    Malformed(ParseError),
+}
+
+impl From<ParseError> for Damage {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Truncated { .. } => Self::Truncated(error),
+            ParseError::Value { .. } => Self::Malformed(error),
+            ParseError::Tensor { .. } => Self::ApParams(error),
+        }
+    }
+}
+
+impl From<Unsuitable> for Damage {
+    fn from(unsuitable: Unsuitable) -> Self {
+        match unsuitable {
+            // The line length comes from the header, the rest from ApParams.
+            Unsuitable::Layout(error) => error.into(),
+            other => Self::Unsuitable(other),
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a damaged buffer under its reason.
+    fn count(&mut self, damage: &Damage) {
+        let counter = match damage {
+            Damage::Truncated(_) => &mut self.truncated_buffers,
+            Damage::ApParams(_)
+            | Damage::ApParamsDiffer
+            | Damage::NoNetwork { .. }
+            | Damage::NoInput { .. }
+            | Damage::Unsuitable(_) => &mut self.corrupt_ap_params,
+            Damage::NoOutputRegion => &mut self.no_output_region,
+            Damage::Malformed(_) => &mut self.malformed_buffers,
+        };
+        *counter += 1;
+    }
+}
+
+/// What decoding one buffer came to.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// `Decoder::frame` now holds a new frame.
+    pub paired: bool,
+    /// What was wrong with the buffer; already counted.
+    pub damage: Option<Damage>,
+}
+
+/// Decodes buffer after buffer. All memory is its own and used again.
+#[derive(Debug)]
+pub struct Decoder {
+    colour_order: ColourOrder,
+    threshold: u8,
+    plan: Option<Plan>,
+    planar: Vec<u8>,
+    picture: Picture,
+    pairing: Pairing,
+    frame: Frame,
+}
+
+impl Decoder {
+    /// Nothing seen yet.
+    #[must_use]
+    pub fn new(options: &Options, source: &SourceInfo) -> Self {
+        Self {
+            colour_order: options.colour_order,
+            threshold: options.threshold,
+            plan: None,
+            planar: Vec::new(),
+            picture: Picture::default(),
+            pairing: Pairing::new(source.frame_interval),
+            frame: Frame::default(),
+        }
+    }
+
+    /// The newest frame, complete but for its host stamps. To keep it, swap its contents for those
+    /// of another.
+    pub fn frame(&mut self) -> &mut Frame {
+        &mut self.frame
+    }
+
+    /// Takes the next buffer. Counts `inputs`, `outputs`, what pairing counts, and damage by its
+    /// reason.
+    pub fn decode(&mut self, raw: &RawFrame, counters: &mut Counters) -> Decoded {
+        let (sensor, embedded_damage) = match embedded(raw) {
+            Ok(sensor) => (sensor, None),
+            Err(damage) => (SensorState::default(), Some(damage)),
+        };
+        let decoded = match self.dnn_lines(raw, sensor, counters) {
+            Ok(paired) => Decoded { paired, damage: embedded_damage },
+            Err(damage) => Decoded { paired: false, damage: Some(damage) },
+        };
+        if let Some(damage) = &decoded.damage {
+            counters.count(damage);
+        }
+        decoded
+    }
+
+    fn dnn_lines(
+        &mut self,
+        raw: &RawFrame,
+        sensor: SensorState,
+        counters: &mut Counters,
+    ) -> Result<bool, Damage> {
+        let area = raw.metadata.get(embedded_len_bytes(raw)..).unwrap_or_default();
+        let lines = DnnLines::split(area)?;
+        let ap_params = lines.input.ap_params_bytes()?;
+        if let Some(output) = &lines.output
+            && output.ap_params_bytes()? != ap_params
+        {
+            return Err(Damage::ApParamsDiffer);
+        }
+        let plan = Plan::of(&mut self.plan, &lines.input.header, ap_params)?;
+        plan.check_len(area)?;
+        let output = lines.output.ok_or(Damage::NoOutputRegion)?;
+
+        let input_valid = lines.input.header.frame_valid;
+        if input_valid {
+            let body = lines.input.body()?;
+            plan.input.copy_planar(body, plan.max_line_len_bytes, &mut self.planar)?;
+            plan.input.to_rgb(&self.planar, self.colour_order, &mut self.picture.rgb);
+            (self.picture.width, self.picture.height) = (plan.input.width, plan.input.height);
+        }
+        let output_valid = output.header.frame_valid;
+        if output_valid {
+            plan.vessels.read(output.body()?, &mut self.frame.probability)?;
+        }
+        counters.inputs += u64::from(input_valid);
+        counters.outputs += u64::from(output_valid);
+
+        let frame_count = lines.input.header.frame_count;
+        let arrival = Arrival {
+            sequence: raw.sequence,
+            frame_count,
+            frame_start: raw.frame_start,
+            input: input_valid.then_some(&mut self.picture),
+            output_valid,
+        };
+        let Some(pair) = self.pairing.push(arrival, counters) else {
+            return Ok(false);
+        };
+        let frame = &mut self.frame;
+        frame.sequence = raw.sequence;
+        frame.frame_count = frame_count;
+        frame.lag_frames = pair.lag_frames;
+        (frame.width, frame.height) = (pair.picture.width, pair.picture.height);
+        std::mem::swap(&mut frame.rgb, &mut pair.picture.rgb);
+        (frame.mask_width, frame.mask_height) = (plan.vessels.width(), plan.vessels.height());
+        frame.threshold = self.threshold;
+        frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
+        frame.kpi = lines.kpi;
+        frame.sensor = sensor;
+        frame.stamps = Stamps {
+            frame_start: pair.frame_start,
+            tensor_at_host: raw.tensor_at_host,
+            ..Stamps::default()
+        };
+        Ok(true)
+    }
+}
+
+fn embedded(raw: &RawFrame) -> Result<SensorState, Damage> {
+    let len = embedded_len_bytes(raw).min(raw.metadata.len());
+    Ok(SensorState::parse(&raw.metadata[..len], raw.embedded_line_len_bytes)?)
+}
+
+fn embedded_len_bytes(raw: &RawFrame) -> usize {
+    raw.embedded_line_len_bytes.saturating_mul(EMBEDDED_LINES)
+}
+
+/// Where everything lies for one network. Made when the ApParams change, which is when a network is
+/// loaded.
+#[derive(Debug)]
+struct Plan {
+    ap_params: Vec<u8>,
+    network_id: u16,
+    max_line_len_bytes: usize,
+    input: InputLayout,
+    vessels: Vessels,
+}
+
+impl Plan {
+    /// The plan at hand if it was made for this header and these bytes, else a new one in its
+    /// place. A plan that cannot be made leaves the one at hand: the next buffer may be sound
+    /// again.
+    fn of<'p>(
+        plan: &'p mut Option<Self>,
+        header: &DnnHeader,
+        ap_params: &[u8],
+    ) -> Result<&'p mut Self, Damage> {
+        let fits = plan.as_ref().is_some_and(|plan| {
+            plan.network_id == header.network_id
+                && plan.max_line_len_bytes == usize::from(header.max_line_len_bytes)
+                && plan.ap_params == ap_params
+        });
+        if !fits {
+            *plan = Some(Self::new(header, ap_params)?);
+        }
+        Ok(plan.as_mut().expect("it was there or has just been made"))
+    }
+
+    fn new(header: &DnnHeader, bytes: &[u8]) -> Result<Self, Damage> {
+        let max_line_len_bytes = usize::from(header.max_line_len_bytes);
+        let params = ApParams::parse(bytes).map_err(Damage::ApParams)?;
+        let network_id = header.network_id;
+        let network = network_of(header, &params).ok_or(Damage::NoNetwork { network_id })?;
+        let input = network.inputs.first().ok_or(Damage::NoInput { network_id })?;
+        let input = InputLayout::new(input).map_err(Damage::ApParams)?;
+        let vessels = Vessels::new(&network.outputs, max_line_len_bytes)?;
+        Ok(Self { ap_params: bytes.to_vec(), network_id, max_line_len_bytes, input, vessels })
+    }
+
+    /// Refuses an area that ends before the output region does, whatever is valid in it. Without
+    /// this a cut in the input region would look like a missing output region.
+    fn check_len(&self, area: &[u8]) -> Result<(), Damage> {
+        let input_lines = self.input.stream_len_bytes().div_ceil(self.max_line_len_bytes);
+        let body_lines = input_lines + self.vessels.body_lines();
+        let want = (KPI_LINES + 2 * HEADER_LINES + body_lines) * LINE_LEN_BYTES;
+        if area.len() < want {
+            let field = "DNN lines";
+            let error = ParseError::Truncated { field, offset: 0, got: area.len(), want };
+            return Err(Damage::Truncated(error));
+        }
+        Ok(())
+    }
+}
+
+const EMBEDDED_LINES: usize = 2;
+const KPI_LINES: usize = 1;
+const HEADER_LINES: usize = 1;

@@ -1,0 +1,6 @@
+//! The pipeline from bytes to published frames, on buffers that `buffers.rs` lays out as the sensor
+//! does.
+
+mod buffers;
+mod decode;
+
