@@ -7,17 +7,25 @@
 //!        +----- empty RawFrame ----+                           +--------> Bounded (report, exact)
 //! ```
 //!
-//! The pipeline knows no output: it hands out queues, and `cli/run.rs` gives them to the outputs that
-//! the configuration names. It only counts; `metrics` and `report` read a [`Snapshot`].
+//! Once warm no frame allocates: buffers and frames go round, and everything else is the threads'
+//! own.
+//!
+//! The pipeline knows no output: it hands out queues, and `cli/run.rs` gives them to the outputs
+//! that the configuration names. It only counts; `metrics` and `report` read a [`Snapshot`].
 
+mod arrivals;
 pub mod decode;
+mod frames;
 pub mod geometry;
 pub mod latency;
 mod numbering;
 pub mod pairing;
 pub mod queue;
+mod running;
 pub mod skeleton;
 pub mod vessels;
+
+pub use running::{Observer, RunError, Running};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,12 +34,12 @@ use crate::formats::dnn_lines::Kpi;
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::ColourOrder;
 use crate::source::clock::{Clock, Timestamp};
-use crate::source::{FrameSource, SourceError, SourceInfo};
+use crate::source::{FrameSource, SourceInfo};
 use latency::StageLatency;
 use queue::{Bounded, LatestSlot};
 
 /// One frame the network saw, and what it said about that very frame.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Frame {
     /// Number of the buffer in which the output tensor arrived.
     pub sequence: u64,
@@ -49,7 +57,8 @@ pub struct Frame {
     pub mask_width: usize,
     /// Rows of `probability`.
     pub mask_height: usize,
-    /// Vessel probability, row-major, 0..=255 for 0.0..=1.0. The mask is `probability >= threshold`.
+    /// Vessel probability, row-major, 0..=255 for 0.0..=1.0. The mask is `probability >=
+    /// threshold`.
     pub probability: Vec<u8>,
     /// 128 unless configured: the mask is `probability >= threshold`.
     pub threshold: u8,
@@ -63,7 +72,8 @@ pub struct Frame {
     pub stamps: Stamps,
 }
 
-/// When a frame passed each stage. Two clocks: the sensor's (simulated time under `--pace max`) and the host's.
+/// When a frame passed each stage. Two clocks: the sensor's (simulated time under `--pace max`) and
+/// the host's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamps {
     /// Start of the frame the network saw; sensor clock.
@@ -131,7 +141,9 @@ pub struct Snapshot {
     pub injected_faults: Vec<(&'static str, u64)>,
     /// Distribution of each stage, in the order in which a frame passes them.
     pub stages: Vec<StageLatency>,
-    /// Refused or replaced items of every queue, by the queue's name.
+    /// Refused or replaced items of every queue, by the queue's name. Besides the outputs' own
+    /// names: "capture", buffers that decode was too slow for, and "frames", pairs for which the
+    /// outputs had left no frame free.
     pub queue_drops: Vec<(&'static str, u64)>,
     /// First and last buffer, sensor clock.
     pub sensor_span: Option<(Timestamp, Timestamp)>,
@@ -154,8 +166,8 @@ pub struct Options {
     pub stale_after: Duration,
     /// A gap between two buffers longer than this is a stall.
     pub stall_after: Duration,
-    /// True: decode waits for nothing and capture drops when decode is behind (a camera cannot wait).
-    /// False: capture waits for decode, nothing is lost (`--pace max`, recordings).
+    /// True: decode waits for nothing and capture drops when decode is behind (a camera cannot
+    /// wait). False: capture waits for decode, nothing is lost (`--pace max`, recordings).
     pub drop_when_behind: bool,
 }
 
@@ -179,49 +191,18 @@ impl Pipeline {
         self.latest.push(Arc::clone(&slot));
         slot
     }
-    /// A queue of at most `capacity` frames; with `drop_when_behind` a full queue refuses and counts, else it waits.
+    /// A queue of at most `capacity` frames; with `drop_when_behind` a full queue refuses and
+    /// counts, else it waits.
     pub fn bounded(&mut self, name: &'static str, capacity: usize) -> Arc<Bounded<Arc<Frame>>> {
         let queue = Arc::new(Bounded::new(name, capacity));
         self.bounded.push(Arc::clone(&queue));
         queue
     }
-    /// Starts the capture and decode threads. `host_clock` stamps the host stages; raising its stop signal ends the run.
+    /// Starts the capture and decode threads. `host_clock` stamps the host stages; raising its stop
+    /// signal ends the run. The source must end its waits on that same signal, else stopping waits
+    /// for its next frame.
+    #[must_use]
     pub fn start(self, source: Box<dyn FrameSource>, host_clock: Clock) -> Running {
-        let _ = (self.options, self.latest, self.bounded, source, host_clock);
-        todo!()
-    }
-}
-
-/// A running pipeline. Dropping it stops and joins its threads.
-#[derive(Debug)]
-pub struct Running {}
-
-impl Running {
-    /// Where it stands now.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        todo!()
-    }
-    /// A handle that can take snapshots from other threads (for outputs).
-    #[must_use]
-    pub fn observer(&self) -> Observer {
-        todo!()
-    }
-    /// Waits for the end (source ended, `max_buffers` reached, stop signal, error).
-    /// All queues are closed then: their readers get the remaining items and then `None`.
-    pub fn wait(self) -> Result<Snapshot, SourceError> {
-        todo!()
-    }
-}
-
-/// Takes snapshots; cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Observer {}
-
-impl Observer {
-    /// Where the pipeline stands now.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        todo!()
+        Running::start(self.options, self.latest, self.bounded, source, host_clock)
     }
 }

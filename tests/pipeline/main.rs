@@ -3,4 +3,4 @@
 
 mod buffers;
 mod decode;
-
+mod threads;

@@ -1,0 +1,475 @@
+//! The two threads of a running pipeline, how they end, and how they are watched.
+//!
+//! ```text
+//!   ends first                     then
+//!   capture: source ended, error,  the queue between them is closed; decode takes what is left
+//!   max_buffers, stop signal       in it, closes every queue to the outputs, and ends
+//!
+//!   decode: panic, not started     every queue is closed and the stop signal raised, so that
+//!                                  capture ends too
+//! ```
+//!
+//! Each thread's values close its queues when they are dropped, so this holds for panics as well.
+
+use std::any::Any;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use super::arrivals::{Arrivals, Arrived};
+use super::decode::Decoder;
+use super::frames::FramePool;
+use super::latency::Latency;
+use super::queue::{Bounded, LatestSlot};
+use super::{Counters, Frame, Options, Snapshot};
+use crate::source::clock::{Clock, Timestamp};
+use crate::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
+
+/// Why a run ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source cannot go on.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A bug.
+    #[error(
+        "the {thread} thread panicked: {message}; this is a bug, please report it with this line"
+    )]
+    Panicked {
+        /// Name of the thread.
+        thread: &'static str,
+        /// What the panic said.
+        message: String,
+    },
+    /// The operating system has no thread for it.
+    #[error(
+        "cannot start the {thread} thread: {cause}; is a limit on processes or memory reached?"
+    )]
+    Thread {
+        /// Name of the thread.
+        thread: &'static str,
+        /// What the operating system said.
+        cause: io::Error,
+    },
+}
+
+/// A running pipeline. Dropping it stops and joins its threads.
+#[derive(Debug)]
+pub struct Running {
+    observer: Observer,
+    capture: Option<Thread<Result<(), SourceError>>>,
+    decode: Option<Thread<()>>,
+}
+
+impl Running {
+    pub(super) fn start(
+        options: Options,
+        latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
+        bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
+        source: Box<dyn FrameSource>,
+        host_clock: Clock,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(source.info(), latest, bounded, host_clock));
+        let decode = Decode::new(&options, Arc::clone(&shared));
+        let capture = Capture {
+            source,
+            max_buffers: options.max_buffers,
+            drop_when_behind: options.drop_when_behind,
+            shared: Arc::clone(&shared),
+        };
+        let decode = Thread::spawn("decode", move || decode.run());
+        let capture = Thread::spawn("capture", move || capture.run());
+        Self { observer: Observer { shared }, capture: Some(capture), decode: Some(decode) }
+    }
+    /// Where it stands now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.observer.snapshot()
+    }
+    /// A handle that can take snapshots from other threads (for outputs), also after the end.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
+    }
+    /// Waits for the end (source ended, `max_buffers` reached, stop signal, error).
+    /// All queues are closed then: their readers get the remaining items and then `None`.
+    pub fn wait(mut self) -> Result<Snapshot, RunError> {
+        let decoded = self.decode.take().map_or(Ok(()), Thread::join);
+        let captured = self.capture.take().map_or(Ok(Ok(())), Thread::join);
+        // A source that fails is the cause of whatever happened after it.
+        captured??;
+        decoded?;
+        Ok(self.snapshot())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.capture.is_none() && self.decode.is_none() {
+            return;
+        }
+        let shared = &self.observer.shared;
+        shared.host_clock.stop_signal().raise();
+        // Decode may be waiting for an output that has stopped reading.
+        shared.close_outputs();
+        // Whoever drops a running pipeline has no use for how it ended; `wait` is for those who do.
+        drop(self.capture.take().map(Thread::join));
+        drop(self.decode.take().map(Thread::join));
+    }
+}
+
+/// Takes snapshots; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    shared: Arc<Shared>,
+}
+
+impl Observer {
+    /// Where the pipeline stands now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let shared = &*self.shared;
+        let of_source = lock(&shared.of_source).injected_faults.clone();
+        let of_decode = lock(&shared.of_decode);
+        let mut queue_drops = vec![
+            (shared.captured.name(), shared.captured.dropped()),
+            ("frames", of_decode.frames_dropped),
+        ];
+        queue_drops.extend(shared.latest.iter().map(|slot| (slot.name(), slot.dropped())));
+        queue_drops.extend(shared.bounded.iter().map(|queue| (queue.name(), queue.dropped())));
+        Snapshot {
+            source: shared.info.clone(),
+            counters: of_decode.counters,
+            injected_faults: of_source,
+            stages: of_decode.latency.stages(),
+            queue_drops,
+            sensor_span: of_decode.sensor_span,
+            last_error: of_decode.last_error.clone(),
+            taken_at: shared.host_clock.now(),
+        }
+    }
+}
+
+/// What both threads and all observers see.
+#[derive(Debug)]
+struct Shared {
+    info: SourceInfo,
+    /// Filled buffers, capture to decode.
+    captured: Bounded<Captured>,
+    /// The same buffers on their way back.
+    empty: Bounded<RawFrame>,
+    latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
+    bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
+    host_clock: Clock,
+    of_source: Mutex<SourceState>,
+    of_decode: Mutex<DecodeState>,
+}
+
+impl Shared {
+    fn new(
+        info: SourceInfo,
+        latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
+        bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
+        host_clock: Clock,
+    ) -> Self {
+        let empty = Bounded::new("empty", ALL_BUFFERS);
+        for _ in 0..ALL_BUFFERS {
+            empty.offer(RawFrame::default()).expect("it was made to hold them all");
+        }
+        let of_decode = DecodeState {
+            counters: Counters::default(),
+            latency: Latency::new(info.quality),
+            sensor_span: None,
+            frames_dropped: 0,
+            last_error: None,
+        };
+        Self {
+            info,
+            captured: Bounded::new("capture", CAPTURED_BUFFERS),
+            empty,
+            latest,
+            bounded,
+            host_clock,
+            of_source: Mutex::default(),
+            of_decode: Mutex::new(of_decode),
+        }
+    }
+    fn close_outputs(&self) {
+        self.latest.iter().for_each(|slot| slot.close());
+        self.bounded.iter().for_each(|queue| queue.close());
+    }
+}
+
+/// What capture reports once a buffer.
+#[derive(Debug, Default)]
+struct SourceState {
+    injected_faults: Vec<(&'static str, u64)>,
+}
+
+/// What decode reports once a buffer.
+#[derive(Debug)]
+struct DecodeState {
+    counters: Counters,
+    latency: Latency,
+    sensor_span: Option<(Timestamp, Timestamp)>,
+    frames_dropped: u64,
+    last_error: Option<String>,
+}
+
+/// A buffer on its way from capture to decode.
+#[derive(Debug)]
+struct Captured {
+    raw: RawFrame,
+    /// Host clock.
+    received: Timestamp,
+    /// Buffers that capture had dropped before this one.
+    dropped_before: u64,
+}
+
+/// The "capture" thread: owns the source.
+struct Capture {
+    source: Box<dyn FrameSource>,
+    max_buffers: Option<u64>,
+    drop_when_behind: bool,
+    shared: Arc<Shared>,
+}
+
+impl Capture {
+    fn run(mut self) -> Result<(), SourceError> {
+        let shared = Arc::clone(&self.shared);
+        let mut taken = 0;
+        let mut dropped = 0;
+        let mut at_hand = None;
+        while self.max_buffers.is_none_or(|max| taken < max)
+            && !shared.host_clock.stop_signal().is_raised()
+        {
+            let Some(mut raw) = at_hand.take().or_else(|| shared.empty.take()) else {
+                break;
+            };
+            let next = self.source.next(&mut raw);
+            lock(&shared.of_source).injected_faults = self.source.injected_faults();
+            if next? == Next::Ended {
+                break;
+            }
+            taken += 1;
+            let received = shared.host_clock.now();
+            let captured = Captured { raw, received, dropped_before: dropped };
+            if self.drop_when_behind {
+                if let Err(refused) = shared.captured.offer(captured) {
+                    dropped += 1;
+                    at_hand = Some(refused.raw);
+                }
+            } else if shared.captured.put(captured).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        self.shared.captured.close();
+    }
+}
+
+/// The "decode" thread: owns the decoder and the frames.
+struct Decode {
+    decoder: Decoder,
+    arrivals: Arrivals,
+    frames: FramePool,
+    counters: Counters,
+    drop_when_behind: bool,
+    /// False until the end: a decode that panics, or never starts, must not leave capture running.
+    finished: bool,
+    shared: Arc<Shared>,
+}
+
+impl Decode {
+    fn new(options: &Options, shared: Arc<Shared>) -> Self {
+        let queued: usize = shared.bounded.iter().map(|queue| queue.capacity()).sum();
+        let outputs = shared.latest.len() + shared.bounded.len();
+        Self {
+            decoder: Decoder::new(options, &shared.info),
+            arrivals: Arrivals::new(options.stall_after, options.stale_after),
+            frames: FramePool::new(1 + queued + outputs * FRAMES_HELD_BY_AN_OUTPUT),
+            counters: Counters::default(),
+            drop_when_behind: options.drop_when_behind,
+            finished: false,
+            shared,
+        }
+    }
+
+    fn run(mut self) {
+        while let Some(captured) = self.shared.captured.take() {
+            self.take(&captured);
+            // Refused only when the run ends, and then nobody needs it.
+            drop(self.shared.empty.offer(captured.raw));
+        }
+        self.arrivals.end(self.shared.captured.dropped(), &mut self.counters);
+        lock(&self.shared.of_decode).counters = self.counters;
+        self.finished = true;
+    }
+
+    fn take(&mut self, captured: &Captured) {
+        let Captured { raw, received, dropped_before } = captured;
+        let (sequence, tensor_at_host) = (raw.sequence, raw.tensor_at_host);
+        let arrived = Arrived { sequence, tensor_at_host, dropped_before: *dropped_before };
+        self.arrivals.push(arrived, &mut self.counters);
+
+        let decoded = self.decoder.decode(raw, &mut self.counters);
+        let mut published = None;
+        if decoded.paired {
+            let frame = self.decoder.frame();
+            frame.stamps.received = *received;
+            frame.stamps.mask_ready = self.shared.host_clock.now();
+            if let Some(frame) = self.frames.share(frame) {
+                self.counters.paired += 1;
+                self.arrivals.mask_published(frame.stamps.frame_start);
+                published = Some(frame);
+            }
+        }
+
+        let mut state = lock(&self.shared.of_decode);
+        state.counters = self.counters;
+        state.sensor_span = self.arrivals.span();
+        state.frames_dropped = self.frames.dropped();
+        if let Some(frame) = &published {
+            state.latency.record(&frame.stamps);
+        }
+        if let Some(damage) = &decoded.damage {
+            state.last_error = Some(format!("buffer {sequence}: {damage}"));
+        }
+        drop(state);
+        if let Some(frame) = published {
+            self.publish(&frame);
+        }
+    }
+
+    fn publish(&self, frame: &Arc<Frame>) {
+        for slot in &self.shared.latest {
+            slot.put(Arc::clone(frame));
+        }
+        for queue in &self.shared.bounded {
+            let frame = Arc::clone(frame);
+            // A refused frame is counted by its queue.
+            drop(if self.drop_when_behind { queue.offer(frame) } else { queue.put(frame) });
+        }
+    }
+}
+
+impl Drop for Decode {
+    fn drop(&mut self) {
+        self.shared.captured.close();
+        self.shared.empty.close();
+        self.shared.close_outputs();
+        if !self.finished {
+            self.shared.host_clock.stop_signal().raise();
+        }
+    }
+}
+
+/// A named thread that could perhaps not be started.
+#[derive(Debug)]
+struct Thread<T> {
+    name: &'static str,
+    handle: io::Result<JoinHandle<T>>,
+}
+
+impl<T: Send + 'static> Thread<T> {
+    /// When it cannot be started, `body` is dropped, and with it what it would have closed at its
+    /// end.
+    fn spawn(name: &'static str, body: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self { name, handle: thread::Builder::new().name(name.to_owned()).spawn(body) }
+    }
+    fn join(self) -> Result<T, RunError> {
+        let thread = self.name;
+        let handle = self.handle.map_err(|cause| RunError::Thread { thread, cause })?;
+        handle.join().map_err(|panic| RunError::Panicked { thread, message: message(&*panic) })
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or("no message".to_owned())
+}
+
+/// A panic elsewhere must not keep anyone from seeing how far the run got.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Buffers that wait for decode. Four frames are 133 ms at 30 a second; what waits longer shows an
+/// old picture.
+const CAPTURED_BUFFERS: usize = 4;
+/// Those that wait, one in each thread.
+const ALL_BUFFERS: usize = CAPTURED_BUFFERS + 2;
+/// One in a slot, one being drawn, one being sent, and one that is kept as the last.
+const FRAMES_HELD_BY_AN_OUTPUT: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::{Decode, Options, RawFrame, RunError, Shared, Thread};
+    use crate::formats::embedded::LinePacking;
+    use crate::formats::input_tensor::ColourOrder;
+    use crate::pipeline::queue::{Bounded, LatestSlot, Taken};
+    use crate::source::clock::{Clock, StopSignal};
+    use crate::source::{Quality, SourceInfo};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    fn decode(stop: &StopSignal) -> (Decode, Arc<Shared>) {
+        let info = SourceInfo {
+            name: "prepared",
+            quality: Quality::Simulated,
+            frame_interval: Duration::from_millis(33),
+            packing: LinePacking::Pi5,
+        };
+        let options = Options {
+            max_buffers: None,
+            colour_order: ColourOrder::Rgb,
+            threshold: 128,
+            stale_after: Duration::from_secs(1),
+            stall_after: Duration::from_secs(1),
+            drop_when_behind: false,
+        };
+        let (latest, bounded) =
+            (vec![Arc::new(LatestSlot::new("page"))], vec![Arc::new(Bounded::new("report", 1))]);
+        let clock = Clock::simulated(stop.clone());
+        let shared = Arc::new(Shared::new(info, latest, bounded, clock));
+        (Decode::new(&options, Arc::clone(&shared)), shared)
+    }
+
+    #[test]
+    fn decode_that_never_finishes_stops_capture_and_ends_the_outputs() {
+        let stop = StopSignal::default();
+        let (decode, shared) = decode(&stop);
+        drop(decode);
+        assert!(stop.is_raised());
+        assert_eq!(shared.latest[0].take(Duration::ZERO), Taken::Closed);
+        assert_eq!(shared.bounded[0].take(), None);
+        assert!(shared.empty.offer(RawFrame::default()).is_err());
+    }
+
+    #[test]
+    fn decode_that_finishes_leaves_the_stop_signal_alone() {
+        let stop = StopSignal::default();
+        let (decode, shared) = decode(&stop);
+        shared.captured.close();
+        decode.run();
+        assert!(!stop.is_raised());
+        assert_eq!(shared.bounded[0].take(), None);
+    }
+
+    #[test]
+    fn panic_becomes_a_sentence_with_the_thread_and_its_message() {
+        let owned = Thread::spawn("decode", || panic!("line {}", 7)).join().unwrap_err();
+        let fixed = Thread::spawn("decode", || panic!("no line")).join().unwrap_err();
+        for (error, want) in [(owned, "line 7"), (fixed, "no line")] {
+            let RunError::Panicked { thread: "decode", message } = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(message, want);
+        }
+    }
+}
