@@ -1,0 +1,133 @@
+//! Once warm, nothing on a frame's way allocates. Counted by the allocator itself, over all
+//! threads, between two calls of the source.
+//!
+//! One test only: another one's allocations would be counted too.
+
+// An allocator that counts can only be written as an unsafe trait; it hands every call on to the
+// system's.
+#![allow(unsafe_code)]
+
+#[path = "pipeline/buffers.rs"]
+#[allow(dead_code, reason = "the tests of the pipeline use more of the prepared buffers")]
+mod buffers;
+
+use buffers::{Brings, Sensor};
+use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::pipeline::{Options, Pipeline};
+use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes unchanged to the system's allocator, which keeps the contract of
+// `GlobalAlloc`.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: as for `alloc`.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: `memory` came from `System` through this allocator, with this layout.
+        unsafe { System.realloc(memory, layout, new_size) }
+    }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as for `realloc`.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const WARM_UP: u64 = 50;
+const COUNTED: u64 = 200;
+
+/// Repeats prepared buffers, in which it changes only the counters; allocates nothing itself.
+struct Repeated {
+    prepared: [RawFrame; 4],
+    /// Where the counters of the two headers lie.
+    counters_at: [usize; 2],
+    sequence: u64,
+    /// Allocations when the warm-up was over, and `COUNTED` buffers later.
+    allocations: Arc<[AtomicU64; 2]>,
+}
+
+impl Repeated {
+    /// Every way through pairing: kept, idle, late output, both at once.
+    fn new(sensor: &Sensor, allocations: Arc<[AtomicU64; 2]>) -> Self {
+        let prepared = [Brings::Input, Brings::Nothing, Brings::Output, Brings::Both]
+            .map(|brings| sensor.buffer(0, 0, brings));
+        let counters_at = [1, sensor.output_line()].map(|line| Sensor::line_at(line) + 1);
+        Self { prepared, counters_at, sequence: 0, allocations }
+    }
+}
+
+impl FrameSource for Repeated {
+    fn info(&self) -> SourceInfo {
+        buffers::info()
+    }
+    fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError> {
+        let so_far = ALLOCATIONS.load(Ordering::SeqCst);
+        if self.sequence == WARM_UP {
+            self.allocations[0].store(so_far, Ordering::SeqCst);
+        }
+        if self.sequence == WARM_UP + COUNTED {
+            self.allocations[1].store(so_far, Ordering::SeqCst);
+            return Ok(Next::Ended);
+        }
+        let step = self.sequence % 4;
+        let prepared = &self.prepared[usize::try_from(step).expect("it is below 4")];
+        frame.metadata.clear();
+        frame.metadata.extend_from_slice(&prepared.metadata);
+        // The late output, step 2, is of the frame at step 0.
+        let seen = if step == 2 { self.sequence - 2 } else { self.sequence };
+        for at in self.counters_at {
+            frame.metadata[at] = seen.to_le_bytes()[0];
+        }
+        frame.sequence = self.sequence;
+        frame.embedded_line_len_bytes = prepared.embedded_line_len_bytes;
+        frame.frame_start = buffers::start_of(self.sequence);
+        frame.tensor_at_host = frame.frame_start.plus(buffers::READ_OUT);
+        self.sequence += 1;
+        Ok(Next::Frame)
+    }
+}
+
+#[test]
+fn nothing_is_allocated_per_frame() {
+    let allocations = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    let source = Repeated::new(&Sensor::new(320, 320), Arc::clone(&allocations));
+    // Nothing is dropped, so that every run has the same frames under way, and every frame is
+    // measured.
+    let mut pipeline = Pipeline::new(Options {
+        max_buffers: None,
+        colour_order: ColourOrder::Rgb,
+        threshold: 128,
+        stale_after: Duration::from_secs(1),
+        stall_after: Duration::from_secs(1),
+        drop_when_behind: false,
+    });
+    let page = pipeline.latest("page");
+    let running = pipeline.start(Box::new(source), Clock::monotonic(StopSignal::default()));
+    let counters = running.wait().unwrap().counters;
+    assert_eq!((counters.buffers, counters.unpaired), (WARM_UP + COUNTED, 0));
+    assert_eq!(counters.paired, counters.outputs);
+    assert!(page.dropped() > 100, "frames were published all the while");
+
+    let [warm, end] = [0, 1].map(|at: usize| allocations[at].load(Ordering::SeqCst));
+    assert!(warm > 0, "the allocator counts");
+    assert_eq!(end - warm, 0, "allocations in {COUNTED} frames");
+}
