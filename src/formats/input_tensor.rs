@@ -135,9 +135,9 @@ impl InputLayout {
             (_, ColourOrder::Rgb) => (plane(0), plane(1), plane(2)),
             (_, ColourOrder::Bgr) => (plane(2), plane(1), plane(0)),
         };
-        for (((pixel, red), green), blue) in into.chunks_exact_mut(3).zip(red).zip(green).zip(blue)
-        {
-            pixel.copy_from_slice(&[red ^ sign, green ^ sign, blue ^ sign]);
+        let (pixels, _) = into.as_chunks_mut::<3>();
+        for (((pixel, red), green), blue) in pixels.iter_mut().zip(red).zip(green).zip(blue) {
+            *pixel = [red ^ sign, green ^ sign, blue ^ sign];
         }
     }
 
