@@ -15,6 +15,7 @@ use super::kernels::depthwise::Depthwise;
 use super::kernels::pointwise::{Add, Table};
 use super::kernels::requantise::widen_i16;
 use super::kernels::spatial::{MaxPool, Pick};
+use super::kernels::winograd::Winograd;
 
 /// The network with all its buffers, ready to run without allocation.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ struct Step {
 #[derive(Debug)]
 enum Kernel {
     Dense(Dense),
+    Winograd(Winograd),
     Depthwise(Depthwise),
     Add(Add),
     MaxPool(MaxPool),
@@ -82,7 +84,7 @@ impl Engine {
         assert_eq!(output.len(), self.output.len_bytes(), "bytes of the network's output");
         let Place { layout, buffer } = &self.places[0];
         unpack(&self.input, input, layout, &mut self.buffers[*buffer]);
-        for step in &self.steps {
+        for step in &mut self.steps {
             let Place { layout: to, buffer } = &self.places[step.output];
             // Taken out so that it can be written while others are read; a Vec moves without allocation.
             let mut made = std::mem::take(&mut self.buffers[*buffer]);
@@ -91,8 +93,9 @@ impl Engine {
                 (layout, self.buffers[*buffer].as_slice())
             });
             let to = (to, made.as_mut_slice());
-            match &step.kernel {
+            match &mut step.kernel {
                 Kernel::Dense(dense) => dense.run(a, to),
+                Kernel::Winograd(winograd) => winograd.run(a, to),
                 Kernel::Depthwise(depthwise) => depthwise.run(a, to),
                 Kernel::Add(add) => add.run([a, b], to),
                 Kernel::MaxPool(pool) => pool.run(a, to),
@@ -116,7 +119,12 @@ fn layouts(graph: &Graph) -> Vec<Layout> {
     let layout = |(index, spec): (usize, &TensorSpec)| {
         let readers = || graph.nodes().iter().filter(move |node| node.inputs.contains(&index));
         let border = readers().fold([0; 4], |border, node| match &node.op {
-            Op::Conv(conv) => std::array::from_fn(|i| border[i].max(conv.window.padding[i])),
+            Op::Conv(conv) => {
+                let [below, right] = Winograd::overhang(&graph.tensors()[node.output]);
+                let [above, left, bottom, end] = conv.window.padding;
+                let wanted = [above, left, bottom + below, end + right];
+                std::array::from_fn(|i| border[i].max(wanted[i]))
+            }
             _ => border,
         });
         // Only dense convolutions manage without whole vectors of lanes; a picture has three channels.
@@ -143,7 +151,12 @@ fn step(graph: &Graph, node: &Node, layouts: &[Layout]) -> Step {
             Kernel::Depthwise(Depthwise::new(conv, node.activation, [a, output]))
         }
         Op::Conv(conv) => {
-            Kernel::Dense(Dense::new(conv, node.activation, [a, output], layouts[inputs[0]].lanes))
+            let lanes = layouts[inputs[0]].lanes;
+            if Winograd::takes(&conv.window, lanes) {
+                Kernel::Winograd(Winograd::new(conv, node.activation, [a, output], lanes))
+            } else {
+                Kernel::Dense(Dense::new(conv, node.activation, [a, output], lanes))
+            }
         }
         Op::Add => Kernel::Add(Add::new(node.activation, [a, b], output)),
         Op::MaxPool(window) => Kernel::MaxPool(MaxPool { window: *window, table: table() }),

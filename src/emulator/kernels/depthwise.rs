@@ -56,27 +56,58 @@ impl Depthwise {
     ) {
         to.clear_border(made);
         let [above, left, ..] = self.window.padding;
-        let columns = self.window.kernel[1];
+        let step = self.window.stride[1] * from.lanes;
         for y in 0..to.height {
             let start = from.origin([above, left]) + y * self.window.stride[0] * from.row_stride();
             let row = to.row_mut(made, y);
             for (eight, weights) in self.eights.iter().enumerate() {
-                for (x, pixel) in row.chunks_exact_mut(to.lanes).enumerate() {
-                    let start = start + x * self.window.stride[1] * from.lanes + 8 * eight;
-                    let mut sums = [i32x4::ZERO; 2];
-                    for (kernel_row, weights) in weights.chunks_exact(columns).enumerate() {
-                        let pixels = &map[start + kernel_row * from.row_stride()..];
-                        for (weights, pixel) in weights.iter().zip(pixels.chunks(from.lanes)) {
-                            let Some(&lanes) = pixel.first_chunk() else { continue };
-                            let lanes = i16x8::new(lanes);
-                            sums[0] += lanes.dot(weights[0]);
-                            sums[1] += lanes.dot(weights[1]);
+                let start = start + 8 * eight;
+                let mut x = 0;
+                while x < to.width {
+                    if x + PIXELS <= to.width {
+                        let sums = self.sums::<PIXELS>(weights, from, &map[start + x * step..]);
+                        for (p, &sums) in sums.iter().enumerate() {
+                            let pixel = &mut row[(x + p) * to.lanes..];
+                            self.requantise.store(pixel, eight, &sums);
                         }
+                        x += PIXELS;
+                    } else {
+                        let [sums] = self.sums(weights, from, &map[start + x * step..]);
+                        self.requantise.store(&mut row[x * to.lanes..], eight, &sums);
+                        x += 1;
                     }
-                    let stored = self.requantise.eight(eight, sums).to_array();
-                    pixel[8 * eight..][..8].copy_from_slice(&stored);
                 }
             }
         }
     }
+
+    /// Sums of the even and the odd channels of some pixels, the first window beginning where `map` does.
+    #[inline]
+    fn sums<const PIXELS: usize>(
+        &self,
+        weights: &[[i16x8; 2]],
+        from: &Layout,
+        map: &[i16],
+    ) -> [[i32x4; 2]; PIXELS] {
+        let mut sums = [[i32x4::ZERO; 2]; PIXELS];
+        let [rows, columns] = self.window.kernel;
+        // Lanes come in eights, and so do the distances between pixels and between rows.
+        let map = map.as_chunks::<8>().0;
+        let pixel = from.lanes / 8;
+        let step = self.window.stride[1] * pixel;
+        for row in 0..rows {
+            let map = &map[row * from.row_stride() / 8..];
+            for (column, weights) in weights[row * columns..][..columns].iter().enumerate() {
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    let lanes = i16x8::new(map[p * step + column * pixel]);
+                    sums[0] += lanes.dot(weights[0]);
+                    sums[1] += lanes.dot(weights[1]);
+                }
+            }
+        }
+        sums
+    }
 }
+
+/// Eight vectors of sums, as in `product.rs`.
+const PIXELS: usize = 4;

@@ -17,8 +17,10 @@
 pub(super) mod dense;
 pub(super) mod depthwise;
 pub(super) mod pointwise;
+mod product;
 pub(super) mod requantise;
 pub(super) mod spatial;
+pub(super) mod winograd;
 
 use super::graph::TensorSpec;
 

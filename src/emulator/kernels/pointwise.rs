@@ -3,7 +3,7 @@
 use wide::i16x8;
 
 use super::Layout;
-use super::requantise::{Steps, interleave, separate, widen_i16};
+use super::requantise::{Steps, exactly, interleave, separate, widen_i16};
 use crate::emulator::graph::{Activation, TensorSpec};
 use crate::emulator::reference;
 
@@ -51,13 +51,7 @@ impl Add {
             .map(|i| a[i].round_float() * self.scales[0] + b[i].round_float() * self.scales[1]);
         match &self.exact {
             None => interleave(self.steps.of(real[0]), self.steps.of(real[1])),
-            Some((activation, output)) => {
-                let real = real.map(wide::f32x4::to_array);
-                i16x8::new(std::array::from_fn(|lane| {
-                    let byte = reference::quantise(real[lane % 2][lane / 2], *activation, output);
-                    widen_i16(output, byte)
-                }))
-            }
+            Some((activation, output)) => exactly(real, *activation, output, 8),
         }
     }
 }

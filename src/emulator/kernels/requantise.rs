@@ -92,23 +92,42 @@ impl Requantise {
         }
     }
 
+    /// Stores the channels `8 * eight ..` of a pixel: two vectors of sums for each eight.
+    #[inline]
+    pub(super) fn store(&self, pixel: &mut [i16], eight: usize, sums: &[i32x4]) {
+        let eights = pixel[8 * eight..].as_chunks_mut().0;
+        for (i, (lanes, &sums)) in eights.iter_mut().zip(sums.as_chunks().0).enumerate() {
+            *lanes = self.eight(eight + i, sums).to_array();
+        }
+    }
+
     /// Stored numbers of channels `8 * eight ..`, from the sums of the even and of the odd ones.
+    #[inline]
     pub(super) fn eight(&self, eight: usize, sums: [i32x4; 2]) -> i16x8 {
         let affine = &self.channels[eight];
         let real = [0, 1].map(|i| sums[i].round_float() * affine[i].multiplier + affine[i].bias);
         match &self.exact {
             None => interleave(self.steps.of(real[0]), self.steps.of(real[1])),
-            Some((activation, output)) => {
-                let real = real.map(f32x4::to_array);
-                let mut stored = [0_i16; 8];
-                for (lane, number) in stored.iter_mut().enumerate().take(self.used - 8 * eight) {
-                    let byte = reference::quantise(real[lane % 2][lane / 2], *activation, output);
-                    *number = widen_i16(output, byte);
-                }
-                i16x8::new(stored)
-            }
+            Some((activation, output)) => exactly(real, *activation, output, self.used - 8 * eight),
         }
     }
+}
+
+/// As the reference does it, for the first `used` of eight channels.
+#[cold]
+pub(super) fn exactly(
+    real: [f32x4; 2],
+    activation: Activation,
+    output: &TensorSpec,
+    used: usize,
+) -> i16x8 {
+    let real = real.map(f32x4::to_array);
+    let mut stored = [0; 8];
+    for (lane, number) in stored.iter_mut().enumerate().take(used) {
+        let byte = reference::quantise(real[lane % 2][lane / 2], activation, output);
+        *number = widen_i16(output, byte);
+    }
+    i16x8::new(stored)
 }
 
 /// A stored byte as the kernels hold it.
