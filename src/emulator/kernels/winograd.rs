@@ -195,16 +195,12 @@ fn block_weights<const VECTORS: usize>(
 ) -> Vec<[i16x8; VECTORS]> {
     let mut block = Vec::with_capacity(PLACES * lanes / 2);
     for place in 0..PLACES {
-        let weight = |to: usize, from: usize| {
-            let mut sum = 0;
-            for row in 0..3 {
-                for column in 0..3 {
-                    sum += TWICE_G[place / 4][row]
-                        * TWICE_G[place % 4][column]
-                        * conv.weight(to, from, [row, column]);
-                }
-            }
-            sum
+        let [down, across] = [TWICE_G[place / 4], TWICE_G[place % 4]];
+        let weight = |to: usize, from: usize| -> i16 {
+            let product = |row: usize, column: usize| {
+                down[row] * across[column] * conv.weight(to, from, [row, column])
+            };
+            (0..9).map(|tap| product(tap / 3, tap % 3)).sum()
         };
         block.extend((0..lanes / 2).map(|pair| pair_weights::<VECTORS>(first, pair, weight)));
     }

@@ -59,6 +59,10 @@ impl<'a> Loader<'a> {
         check(node, "products in a sum", products, MAX_PRODUCTS)?;
         self.weights += out_channels * products;
         check(node, "weights of the network so far", self.weights, SENSOR_BYTES)?;
+        if groups != out_channels || group_channels != 1 {
+            let filled = out_channels * products * groups;
+            check(node, "weights once zeros stand between the groups", filled, SENSOR_BYTES)?;
+        }
 
         let weight_scales = weight_scales(quantiser, thresholds, out_channels)?;
         let weights = floats(weights)?;
