@@ -299,6 +299,42 @@ fn stop_signal_ends_the_source() {
     assert_eq!(source.next(&mut RawFrame::default()).unwrap(), Next::Ended);
 }
 
+#[test]
+fn picture_that_vanishes_ends_the_source_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.pgm", "b.pgm", "c.pgm"] {
+        std::fs::write(folder.path().join(name), b"P5 1 1 255\n\x80").unwrap();
+    }
+    let options = Options {
+        scene: Scene::Path(folder.path().to_owned()),
+        show_each: Duration::from_millis(100),
+        ..options()
+    };
+    let clock = Clock::simulated(StopSignal::default());
+    let mut source = Simulated::new(options, &NETWORK, clock).unwrap();
+    next(&mut source);
+    std::fs::remove_file(folder.path().join("c.pgm")).unwrap();
+    let mut frame = RawFrame::default();
+    let refused = loop {
+        match source.next(&mut frame) {
+            Ok(found) => assert_eq!(found, Next::Frame),
+            Err(error) => break error.to_string(),
+        }
+    };
+    assert!(refused.contains("c.pgm: cannot be opened"), "{refused}");
+    assert_eq!(source.next(&mut frame).unwrap(), Next::Ended);
+}
+
+#[test]
+fn lost_buffers_take_their_time() {
+    let clock = Clock::simulated(StopSignal::default());
+    let options = Options { faults: plans(&["lost-buffer:0-9:every=1"]), ..options() };
+    let mut source = Simulated::new(options, &NETWORK, clock.clone()).unwrap();
+    let first = next(&mut source);
+    assert_eq!(first.sequence, 10);
+    assert_eq!(clock.now(), Timestamp(0).plus(source.info().frame_interval * 11));
+}
+
 /// A simulated clock that somebody else moves is a slow CPU.
 #[test]
 fn late_source_moves_its_schedule_and_never_stamps_the_future() {

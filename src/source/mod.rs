@@ -77,7 +77,8 @@ pub struct SourceInfo {
 pub trait FrameSource: Send {
     /// Facts that hold as long as the source lives.
     fn info(&self) -> SourceInfo;
-    /// Blocks until the next frame and fills `frame` in place (its buffers are reused).
+    /// Blocks until the next frame and fills `frame` in place (its buffers are reused). After an error the
+    /// source has ended.
     fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError>;
     /// How far a simulation has fallen behind real time so far, because the CPU could not keep up; zero for
     /// sources that cannot.

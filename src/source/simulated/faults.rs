@@ -83,7 +83,7 @@ pub struct FaultPlan {
     pub from_frame: u64,
     /// Last frame at which it may.
     pub to_frame: u64,
-    /// Frames from one time to the next; at least 1.
+    /// Frames from one time to the next; 0 is taken as 1.
     pub every: u64,
 }
 
@@ -100,7 +100,7 @@ impl FaultPlan {
         if frame < self.from_frame || self.to_frame < self.from_frame {
             return 0;
         }
-        let times = |last: u64| (last - self.from_frame) / self.every + 1;
+        let times = |last: u64| (last - self.from_frame) / self.every.max(1) + 1;
         match self.fault {
             // The counter passes 255 once; the plan says where.
             Fault::CounterWrap => 1,

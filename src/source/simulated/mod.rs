@@ -126,11 +126,12 @@ pub struct Simulated {
     flights: VecDeque<Flight>,
     spare_flights: Vec<Flight>,
 
-    /// Start of frame 0, set when the first buffer is asked for.
+    /// Start of frame 0, set when the first buffer is ready.
     origin: Option<Timestamp>,
     stalled: Duration,
     behind: Duration,
     sent: Sent,
+    ended: bool,
 }
 
 /// Scene, window and ISP: from a time to an input tensor.
@@ -215,6 +216,7 @@ impl Simulated {
                 output: vec![0; network.output().len_bytes()],
                 damaged_ap_params: Vec::new(),
             },
+            ended: false,
         };
         simulated.plan()?;
         Ok(simulated)
@@ -346,9 +348,40 @@ impl Simulated {
         }
     }
 
-    /// Stamps the frame and waits until it is at the host.
-    fn keep_time(&mut self, origin: Timestamp, frame: &mut RawFrame) -> Waited {
-        let scheduled = origin.plus(self.timing.start_of(frame.sequence)).plus(self.stalled);
+    /// Goes on to the next buffer that the receiver does not lose.
+    fn next_received(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError> {
+        loop {
+            if self.clock.stop_signal().is_raised() {
+                return Ok(Next::Ended);
+            }
+            let buffer = self.next_buffer;
+            self.next_buffer += 1;
+            let carries = self.plan()?;
+            // Only counted here: they act in `Faults::frame_count`.
+            self.faults.strikes(Fault::CounterJump, buffer);
+            self.faults.strikes(Fault::CounterWrap, buffer);
+            if self.faults.strikes(Fault::StalledSource, buffer) {
+                self.stalled += STALL;
+            }
+            let lost = self.faults.strikes(Fault::LostBuffer, buffer);
+            if lost {
+                self.load(buffer, carries)?;
+            } else {
+                self.emit(buffer, carries, frame)?;
+            }
+            // A lost buffer takes its time too.
+            match self.keep_time(buffer, frame) {
+                Waited::Stopped => return Ok(Next::Ended),
+                Waited::Reached if lost => {}
+                Waited::Reached => return Ok(Next::Frame),
+            }
+        }
+    }
+
+    /// Stamps a buffer and waits until it is at the host.
+    fn keep_time(&mut self, buffer: u64, frame: &mut RawFrame) -> Waited {
+        let origin = *self.origin.get_or_insert_with(|| self.clock.now());
+        let scheduled = origin.plus(self.timing.start_of(buffer)).plus(self.stalled);
         let due = scheduled.plus(self.behind).plus(self.timing.interval);
         let mut waited = Waited::Reached;
         if self.keeps_time {
@@ -377,30 +410,12 @@ impl FrameSource for Simulated {
     }
 
     fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError> {
-        let origin = *self.origin.get_or_insert_with(|| self.clock.now());
-        loop {
-            if self.clock.stop_signal().is_raised() {
-                return Ok(Next::Ended);
-            }
-            let buffer = self.next_buffer;
-            self.next_buffer += 1;
-            let carries = self.plan()?;
-            // Only counted here: they act in `Faults::frame_count`.
-            self.faults.strikes(Fault::CounterJump, buffer);
-            self.faults.strikes(Fault::CounterWrap, buffer);
-            if self.faults.strikes(Fault::StalledSource, buffer) {
-                self.stalled += STALL;
-            }
-            if self.faults.strikes(Fault::LostBuffer, buffer) {
-                self.load(buffer, carries)?;
-                continue;
-            }
-            self.emit(buffer, carries, frame)?;
-            return Ok(match self.keep_time(origin, frame) {
-                Waited::Reached => Next::Frame,
-                Waited::Stopped => Next::Ended,
-            });
+        if self.ended {
+            return Ok(Next::Ended);
         }
+        let next = self.next_received(frame);
+        self.ended = !matches!(next, Ok(Next::Frame));
+        next
     }
 
     fn behind_real_time(&self) -> Duration {
