@@ -152,6 +152,9 @@ impl Folder {
     }
 
     fn decode_next(&mut self) {
+        if self.pictures.len() == 1 {
+            return;
+        }
         let path = self.pictures[self.after_shown()].clone();
         self.next =
             Builder::new().name("scene".to_owned()).spawn(move || Picture::open(&path)).ok();
