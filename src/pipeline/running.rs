@@ -15,6 +15,7 @@ use std::any::Any;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::arrivals::{Arrivals, Arrived};
 use super::decode::Decoder;
@@ -129,7 +130,7 @@ impl Observer {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let shared = &*self.shared;
-        let of_source = lock(&shared.of_source).injected_faults.clone();
+        let of_source = lock(&shared.of_source).clone();
         let of_decode = lock(&shared.of_decode);
         let mut queue_drops = vec![
             (shared.captured.name(), shared.captured.dropped()),
@@ -140,7 +141,8 @@ impl Observer {
         Snapshot {
             source: shared.info.clone(),
             counters: of_decode.counters,
-            injected_faults: of_source,
+            injected_faults: of_source.injected_faults,
+            behind_real_time: of_source.behind_real_time,
             stages: of_decode.latency.stages(),
             queue_drops,
             sensor_span: of_decode.sensor_span,
@@ -201,9 +203,10 @@ impl Shared {
 }
 
 /// What capture reports once a buffer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct SourceState {
     injected_faults: Vec<(&'static str, u64)>,
+    behind_real_time: Duration,
 }
 
 /// What decode reports once a buffer.
@@ -247,7 +250,10 @@ impl Capture {
                 break;
             };
             let next = self.source.next(&mut raw);
-            lock(&shared.of_source).injected_faults = self.source.injected_faults();
+            *lock(&shared.of_source) = SourceState {
+                injected_faults: self.source.injected_faults(),
+                behind_real_time: self.source.behind_real_time(),
+            };
             if next? == Next::Ended {
                 break;
             }

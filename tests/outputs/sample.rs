@@ -60,6 +60,7 @@ pub(crate) fn snapshot() -> Snapshot {
             ..Counters::default()
         },
         injected_faults: vec![("dropped_tensor", 3), ("counter_jump", 1)],
+        behind_real_time: Duration::ZERO,
         stages: vec![
             stage(Stage::SensorToTensor, Quality::Simulated, 100_000),
             stage(Stage::TensorToMask, Quality::Measured, 600),

@@ -94,6 +94,9 @@ impl<S: FrameSource> FrameSource for Faulty<S> {
     fn injected_faults(&self) -> Vec<(&'static str, u64)> {
         vec![("cable", u64::from(self.calls_left == 0))]
     }
+    fn behind_real_time(&self) -> Duration {
+        Duration::from_secs(7)
+    }
 }
 
 /// Says when it is asked, and then waits for the end of time.
@@ -347,6 +350,7 @@ fn source_error_at_any_call_ends_the_run_with_that_error() {
             let snapshot = observer.snapshot();
             assert_eq!(snapshot.counters.buffers, n, "those before the error count");
             assert_eq!(snapshot.injected_faults, [("cable", 1)]);
+            assert_eq!(snapshot.behind_real_time, Duration::from_secs(7));
             report.join().unwrap();
         }
     }
