@@ -3,4 +3,5 @@
 
 mod buffers;
 mod decode;
+mod simulated;
 mod threads;
