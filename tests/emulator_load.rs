@@ -144,6 +144,7 @@ fn refuses_each_setting_that_would_change_the_arithmetic() {
         ("WeightsSymmetricQuantizer", |n| set(n, int("num_bits", 4)), "want 8"),
         ("WeightsSymmetricQuantizer", |n| set(n, int("signed", 0)), "want 1"),
         ("WeightsSymmetricQuantizer", |n| set(n, int("channel_axis", 1)), "want 0"),
+        ("WeightsSymmetricQuantizer", |n| set(n, int("per_channel", 0)), "one threshold"),
         ("Relu", |n| n.input[0] = "later".into(), "nodes in the order they run"),
         ("Add", |n| n.input.truncate(1), "want 2"),
     ];
@@ -266,7 +267,7 @@ fn every_operator(change: impl FnOnce(&mut ModelProto)) -> Vec<u8> {
     let sum = file.quantise(&sum, 8.0, false);
     let sigmoid = file.node("Sigmoid", &[&sum], vec![]);
     let output = file.quantise(&sigmoid, 1.0, false);
-    let mut model = ModelProto::decode(file.finish(&output).as_slice()).unwrap();
+    let mut model = ModelProto::decode(file.finish(&output).as_slice()).expect("written above");
     change(&mut model);
     model.encode_to_vec()
 }
@@ -278,7 +279,7 @@ fn set(node: &mut NodeProto, attribute: qsegment::emulator::onnx::AttributeProto
 }
 
 fn refusal(file: &[u8]) -> String {
-    Network::load(file).unwrap_err().to_string()
+    Network::load(file).expect_err("a refusal").to_string()
 }
 
 fn shipped_file() -> Vec<u8> {

@@ -73,7 +73,7 @@ pub struct Node {
     pub output: usize,
 }
 
-/// Operators. To add one: here, `load.rs`, `reference.rs`, `plan.rs`; `tests/emulator_shapes.rs` compares the last two.
+/// Operators. To add one: here, `load.rs`, `reference.rs`, `plan.rs`; `tests/emulator_proptest.rs` compares the last two.
 #[derive(Debug, Clone)]
 pub enum Op {
     /// 2-D convolution, zero padding.

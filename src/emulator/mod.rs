@@ -73,7 +73,7 @@ impl Network {
         self.graph.parameters()
     }
 
-    /// Nodes and tensors, for [`reference`] and for listings.
+    /// Nodes and tensors, for [`mod@reference`] and for listings.
     #[must_use]
     pub fn graph(&self) -> &Graph {
         &self.graph

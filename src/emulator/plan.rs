@@ -116,26 +116,30 @@ impl Engine {
 
 /// The layout of each tensor: a border as wide as the padding of the convolutions that read it.
 fn layouts(graph: &Graph) -> Vec<Layout> {
-    let layout = |(index, spec): (usize, &TensorSpec)| {
-        let readers = || graph.nodes().iter().filter(move |node| node.inputs.contains(&index));
-        let border = readers().fold([0; 4], |border, node| match &node.op {
-            Op::Conv(conv) => {
-                let [below, right] = Winograd::overhang(&graph.tensors()[node.output]);
-                let [above, left, bottom, end] = conv.window.padding;
-                let wanted = [above, left, bottom + below, end + right];
-                std::array::from_fn(|i| border[i].max(wanted[i]))
-            }
-            _ => border,
-        });
-        // Only dense convolutions manage without whole vectors of lanes; a picture has three channels.
-        let narrow = index == 0
-            && spec.channels <= 4
-            && index != graph.output
-            && readers().all(|node| matches!(&node.op, Op::Conv(conv) if !conv.is_depthwise()));
-        let lanes = if narrow { 4 } else { spec.channels.next_multiple_of(8) };
+    let mut borders = vec![[0; 4]; graph.tensors().len()];
+    // Only dense convolutions manage without whole vectors of lanes; a picture has three channels.
+    let mut narrow = graph.input().channels <= 4;
+    for node in graph.nodes() {
+        let wanted = border(node, &graph.tensors()[node.output]);
+        for &tensor in &node.inputs {
+            borders[tensor] = std::array::from_fn(|i| wanted[i].max(borders[tensor][i]));
+        }
+        let dense = matches!(&node.op, Op::Conv(conv) if !conv.is_depthwise());
+        narrow &= dense || !node.inputs.contains(&0);
+    }
+    let layout = |(index, (spec, border)): (usize, (&TensorSpec, [usize; 4]))| {
+        let lanes = if index == 0 && narrow { 4 } else { spec.channels.next_multiple_of(8) };
         Layout::new(spec, lanes, border)
     };
-    graph.tensors().iter().enumerate().map(layout).collect()
+    graph.tensors().iter().zip(borders).enumerate().map(layout).collect()
+}
+
+/// Pixels around the picture that `node` reads.
+fn border(node: &Node, output: &TensorSpec) -> [usize; 4] {
+    let Op::Conv(conv) = &node.op else { return [0; 4] };
+    let [above, left, below, right] = conv.window.padding;
+    let [rows, columns] = Winograd::overhang(&conv.window, output);
+    [above, left, below + rows, right + columns]
 }
 
 fn step(graph: &Graph, node: &Node, layouts: &[Layout]) -> Step {

@@ -106,18 +106,19 @@ impl<'a> Stored<'a> {
 
 fn convolve(conv: &Conv, input: &Stored<'_>, [channel, row, column]: [usize; 3]) -> f32 {
     let group = channel / (conv.out_channels / conv.groups);
+    let [kernel_rows, kernel_columns] = conv.window.kernel;
     let mut sum = 0_i32;
-    let mut weights = conv.weights[channel * conv.weights.len() / conv.out_channels..].iter();
     for group_channel in 0..conv.group_channels {
         let plane = group * conv.group_channels + group_channel;
-        for kernel_row in 0..conv.window.kernel[0] {
-            for kernel_column in 0..conv.window.kernel[1] {
-                let Some(weight) = weights.next() else { unreachable!("a weight for every tap") };
-                let pixel =
-                    conv.window.pixel(input.spec, [row, column], [kernel_row, kernel_column]);
+        for kernel_row in 0..kernel_rows {
+            for kernel_column in 0..kernel_columns {
+                let tap = [kernel_row, kernel_column];
                 // Outside the picture lies zero.
-                if let Some([y, x]) = pixel {
-                    sum += input.stored([plane, y, x]) * i32::from(*weight);
+                if let Some([y, x]) = conv.window.pixel(input.spec, [row, column], tap) {
+                    let kernel = channel * conv.group_channels + group_channel;
+                    let weight =
+                        (kernel * kernel_rows + kernel_row) * kernel_columns + kernel_column;
+                    sum += input.stored([plane, y, x]) * i32::from(conv.weights[weight]);
                 }
             }
         }

@@ -45,8 +45,8 @@ impl Winograd {
     }
 
     /// Rows and columns read beyond what the window covers: tiles are even, pictures need not be.
-    pub(in crate::emulator) fn overhang(output: &TensorSpec) -> [usize; 2] {
-        [output.height % 2, output.width % 2]
+    pub(in crate::emulator) fn overhang(window: &Window, output: &TensorSpec) -> [usize; 2] {
+        if Self::takes(window, 8) { [output.height % 2, output.width % 2] } else { [0, 0] }
     }
 
     pub(in crate::emulator) fn new(

@@ -6,7 +6,7 @@ use super::attributes::Attributes;
 use super::constants::{floats, integers, quantise_weight, weight_scales};
 use super::{Loader, Pending, SENSOR_BYTES, Value, check, refused};
 use crate::emulator::LoadError;
-use crate::emulator::graph::{Activation, Conv, MAX_CHANNELS, MAX_SIDE, Op, ResizeTo};
+use crate::emulator::graph::{Activation, Conv, MAX_CHANNELS, MAX_SIDE, Op, ResizeTo, TensorSpec};
 use crate::emulator::onnx::NodeProto;
 
 impl<'a> Loader<'a> {
@@ -153,59 +153,58 @@ impl<'a> Loader<'a> {
         }
         let name = |at: usize| node.input.get(at).map_or("", String::as_str);
         let input = self.stored(node, name(0))?;
-        let spec = &self.graph.tensors[input];
-        let (height, width) = (spec.height, spec.width);
         let to = match (name(2), name(3)) {
-            (scales, "") if !scales.is_empty() => {
-                let values = floats(self.constant(node, scales)?)?;
-                match values.as_slice() {
-                    &[n, c, rows, columns]
-                        if n == 1.0
-                            && c == 1.0
-                            && SCALES.contains(&rows)
-                            && SCALES.contains(&columns) =>
-                    {
-                        ResizeTo::Scales([rows, columns])
-                    }
-                    _ => {
-                        return Err(refused(
-                            node,
-                            format!("scales {values:?}"),
-                            &format!("[1, 1, rows, columns] within {SCALES:?}"),
-                        ));
-                    }
-                }
-            }
-            ("", sizes) if !sizes.is_empty() => {
-                let values = integers(self.constant(node, sizes)?)?;
-                let sides = values.get(2..).map(|sides| {
-                    sides.iter().map(|&n| usize::try_from(n).ok().filter(|&n| n <= MAX_SIDE))
-                });
-                match sides.map(Iterator::collect::<Option<Vec<_>>>) {
-                    Some(Some(sides)) if sides.len() == 2 => {
-                        // As scales where they are whole, so that the network can take another input size.
-                        let [rows, columns] = [sides[0], sides[1]];
-                        if rows.is_multiple_of(height) && columns.is_multiple_of(width) {
-                            let scale = |to: usize, from: usize| (to / from) as f32;
-                            ResizeTo::Scales([scale(rows, height), scale(columns, width)])
-                        } else {
-                            ResizeTo::Size([rows, columns])
-                        }
-                    }
-                    _ => {
-                        return Err(refused(
-                            node,
-                            format!("sizes {values:?}"),
-                            &format!("[1, C, rows, columns], at most {MAX_SIDE} each"),
-                        ));
-                    }
-                }
-            }
+            (scales, "") if !scales.is_empty() => self.resize_scales(node, scales)?,
+            ("", sizes) if !sizes.is_empty() => self.resize_sizes(node, sizes, input)?,
             _ => {
                 return Err(refused(node, "no constant scales or sizes".to_owned(), "one of them"));
             }
         };
         Ok(Pending::new(node, Op::Resize(to), vec![input]))
+    }
+
+    fn resize_scales(&self, node: &NodeProto, name: &str) -> Result<ResizeTo, LoadError> {
+        let values = floats(self.constant(node, name)?)?;
+        if let &[1.0, 1.0, rows, columns] = values.as_slice()
+            && SCALES.contains(&rows)
+            && SCALES.contains(&columns)
+        {
+            return Ok(ResizeTo::Scales([rows, columns]));
+        }
+        Err(refused(
+            node,
+            format!("scales {values:?}"),
+            &format!("[1, 1, rows, columns] within {SCALES:?}"),
+        ))
+    }
+
+    /// As scales where they are whole, so that the network can take another input size.
+    fn resize_sizes(
+        &self,
+        node: &NodeProto,
+        name: &str,
+        input: usize,
+    ) -> Result<ResizeTo, LoadError> {
+        let values = integers(self.constant(node, name)?)?;
+        let TensorSpec { channels, height, width, .. } = self.graph.tensors[input];
+        let sides = values.iter().map(|&n| usize::try_from(n).ok());
+        match sides.collect::<Option<Vec<_>>>().as_deref() {
+            Some(&[1, planes, rows, columns])
+                if planes == channels && rows.max(columns) <= MAX_SIDE =>
+            {
+                if rows.is_multiple_of(height) && columns.is_multiple_of(width) {
+                    let scale = |to: usize, from: usize| (to / from) as f32;
+                    Ok(ResizeTo::Scales([scale(rows, height), scale(columns, width)]))
+                } else {
+                    Ok(ResizeTo::Size([rows, columns]))
+                }
+            }
+            _ => Err(refused(
+                node,
+                format!("sizes {values:?}"),
+                &format!("[1, {channels}, rows, columns], at most {MAX_SIDE} each"),
+            )),
+        }
     }
 
     pub(super) fn activation(
@@ -235,7 +234,8 @@ impl<'a> Loader<'a> {
         )?;
         attributes.only("num_bits", 8)?;
         attributes.only("signed", 1)?;
-        if attributes.count("per_channel", 1)? == 1 {
+        let per_channel = attributes.flag("per_channel")?;
+        if per_channel {
             attributes.only("channel_axis", 0)?;
         }
         let [weights, thresholds] = node.input.as_slice() else {
@@ -245,11 +245,16 @@ impl<'a> Loader<'a> {
                 "weights, thresholds",
             ));
         };
-        Ok(Value::Weights {
-            node,
-            weights: self.constant(node, weights)?,
-            thresholds: self.constant(node, thresholds)?,
-        })
+        let [weights, thresholds] =
+            [self.constant(node, weights)?, self.constant(node, thresholds)?];
+        if !per_channel && thresholds.dims.iter().any(|&n| n != 1) {
+            return Err(refused(
+                node,
+                format!("per_channel 0 and thresholds of shape {:?}", thresholds.dims),
+                "one threshold",
+            ));
+        }
+        Ok(Value::Weights { node, weights, thresholds })
     }
 
     /// Makes the tensor of an activation quantiser, and the node before it.
