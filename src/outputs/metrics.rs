@@ -17,7 +17,7 @@ use super::figures::{COUNTERS, Facts, SensorRates, definition};
 use crate::pipeline::Snapshot;
 use crate::source::Quality;
 
-/// Media type of [`text`].
+/// Media type of what [`encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All metrics. `newest_mask_age` is none before the first mask.

@@ -20,6 +20,7 @@ use super::figures::{
 use super::overlay::{Freshness, Overlay, Style, mask};
 use super::{DISCLAIMER, OutputError};
 use crate::pipeline::geometry::Size;
+use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::Quality;
 
@@ -117,7 +118,7 @@ impl Report {
     #[must_use]
     pub fn new(snapshot: &Snapshot, facts: &Facts, time: RunTime, last: Option<&Frame>) -> Self {
         let (stages, timed_here): (Vec<_>, Vec<_>) =
-            snapshot.stages.iter().partition(|stage| stage.quality == Quality::Simulated);
+            snapshot.stages.iter().partition(|latency| is_simulated_alone(latency));
         let counters = COUNTERS.map(|counter| (counter.name, (counter.value)(&snapshot.counters)));
         Self {
             version: 1,
@@ -181,11 +182,7 @@ impl Pictures {
 }
 
 impl Timing {
-    fn new(
-        snapshot: &Snapshot,
-        time: RunTime,
-        stages: Vec<&crate::pipeline::latency::StageLatency>,
-    ) -> Self {
+    fn new(snapshot: &Snapshot, time: RunTime, stages: Vec<&StageLatency>) -> Self {
         Self {
             started: humantime::format_rfc3339_seconds(time.started).to_string(),
             elapsed_s: time.elapsed.as_secs_f64(),
@@ -200,6 +197,14 @@ impl Timing {
             },
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
         }
+    }
+}
+
+/// Whether no clock of this machine had a part in it, whoever made the larger part.
+fn is_simulated_alone(latency: &StageLatency) -> bool {
+    match latency.stage {
+        Stage::SensorToTensor => latency.quality == Quality::Simulated,
+        Stage::TensorToMask | Stage::SensorToMask => false,
     }
 }
 

@@ -66,7 +66,7 @@ fn every_line_is_openmetrics_and_every_figure_is_there() {
     };
     assert_eq!(quantile("tensor_to_mask", "measured", "0.5"), 0.0006);
     assert_eq!(quantile("sensor_to_tensor", "simulated", "0.99"), 0.1002);
-    assert_eq!(quantile("sensor_to_mask", "estimated", "1"), 0.1009);
+    assert_eq!(quantile("sensor_to_mask", "simulated", "1"), 0.1009);
 }
 
 #[test]

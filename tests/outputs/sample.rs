@@ -64,7 +64,7 @@ pub(crate) fn snapshot() -> Snapshot {
         stages: vec![
             stage(Stage::SensorToTensor, Quality::Simulated, 100_000),
             stage(Stage::TensorToMask, Quality::Measured, 600),
-            stage(Stage::SensorToMask, Quality::Estimated, 100_600),
+            stage(Stage::SensorToMask, Quality::Simulated, 100_600),
         ],
         queue_drops: vec![("web", 4)],
         sensor_span: Some((Timestamp(1_000_000_000), Timestamp(10_960_000_000))),

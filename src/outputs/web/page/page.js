@@ -1,8 +1,12 @@
-// Fills the page from /status twice a second and points the picture at /stream.mjpg in the chosen style.
+// Fills the page from /status twice a second and draws the parts of /stream.mjpg in the chosen style.
+// The stream is read here and not by an <img>: an image whose stream has broken off keeps its last picture
+// and says nothing, and that picture would stand under a badge that says LIVE.
 "use strict";
 
 const POLL_MS = 500;
 const ANSWER_MS = 1500;
+// The server repeats itself four times a second when nothing new comes.
+const SILENCE_MS = 1500;
 const RESTART_MS = 1000;
 const STYLE_MS = 150;
 
@@ -17,7 +21,14 @@ const COUNTS = {
   corrupt_ap_params: "Corrupt ApParams",
   malformed_buffers: "Malformed",
 };
-const BADGES = { live: "LIVE", stale: "STALE", no_signal: "NO SIGNAL", no_connection: "NO CONNECTION" };
+const BADGES = {
+  waiting: "CONNECTING",
+  live: "LIVE",
+  stale: "STALE",
+  no_signal: "NO SIGNAL",
+  no_picture: "NO PICTURE",
+  no_connection: "NO CONNECTION",
+};
 
 const byId = (id) => document.getElementById(id);
 const picture = byId("picture");
@@ -48,17 +59,22 @@ function row(name, value) {
   return div;
 }
 
-function showState(state) {
+// What the parts of the stream say, and whether /status answers.
+let pictureState = "waiting";
+let pictureProblem = "";
+let connected = true;
+
+function showState() {
+  const state = connected ? pictureState : "no_connection";
   document.body.dataset.state = state;
   set("badge", BADGES[state]);
   document.title = state === "live" ? "qsegment" : `${BADGES[state]} – qsegment`;
-  const cover = byId("cover");
-  cover.hidden = state !== "no_connection";
-  set("cover", state === "no_connection" ? "NO CONNECTION" : "");
+  byId("cover").hidden = state !== "no_connection" && state !== "no_picture";
+  set("cover-title", BADGES[state]);
+  set("cover-reason", connected ? pictureProblem : "The daemon does not answer.");
 }
 
 function show(status) {
-  showState(status.state);
   set("camera", status.ladder.camera);
   set("inference", status.ladder.inference);
 
@@ -119,18 +135,16 @@ function show(status) {
   set("version", status.qsegment);
 }
 
-let connected = true;
 async function poll() {
   try {
     const answer = await fetch("/status", { signal: AbortSignal.timeout(ANSWER_MS) });
     if (!answer.ok) throw new Error(answer.statusText);
     show(await answer.json());
-    if (!connected) restart();
     connected = true;
   } catch {
     connected = false;
-    showState("no_connection");
   }
+  showState();
   setTimeout(poll, POLL_MS);
 }
 
@@ -140,15 +154,77 @@ function query() {
   return `style=${chosen.get("style")}&skeleton=${chosen.has("skeleton") ? 1 : 0}&opacity=${opacity}`;
 }
 
-let starts = 0;
+// One part: headers up to an empty line, then as many bytes as they say. The boundary between parts reads
+// like one more header line.
+const HEADERS_END = [13, 10, 13, 10];
+function partOf(bytes) {
+  const end = bytes.findIndex((_, i) => HEADERS_END.every((byte, j) => bytes[i + j] === byte));
+  if (end < 0) return null;
+  const head = new TextDecoder().decode(bytes.subarray(0, end));
+  const length = Number(/^Content-Length: (\d+)/m.exec(head)?.[1]);
+  const state = /^X-State: (\w+)/m.exec(head)?.[1];
+  const start = end + HEADERS_END.length;
+  if (!(start + length <= bytes.length)) return null;
+  return { state, jpeg: bytes.slice(start, start + length), rest: bytes.slice(start + length) };
+}
+
+async function draw(jpeg) {
+  const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+  if (picture.width !== bitmap.width) picture.width = bitmap.width;
+  if (picture.height !== bitmap.height) picture.height = bitmap.height;
+  picture.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
+}
+
+// Until the stream ends, breaks, falls silent or is replaced by another style.
+async function watch(signal, alive) {
+  const answer = await fetch(`/stream.mjpg?${query()}`, { signal });
+  if (!answer.ok) throw new Error(await answer.text());
+  const reader = answer.body.getReader();
+  let bytes = new Uint8Array(0);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) throw new Error("The daemon has ended the stream.");
+    const longer = new Uint8Array(bytes.length + value.length);
+    longer.set(bytes);
+    longer.set(value, bytes.length);
+    bytes = longer;
+    for (let part = partOf(bytes); part; part = partOf(bytes)) {
+      bytes = part.rest;
+      await draw(part.jpeg);
+      if (signal.aborted) return;
+      alive();
+      pictureState = part.state;
+      showState();
+    }
+  }
+}
+
+let watching = new AbortController();
+let pending;
 function restart() {
-  // The number after # is not sent; it makes the browser open the stream again.
-  starts += 1;
-  picture.src = `/stream.mjpg?${query()}#${starts}`;
+  clearTimeout(pending);
+  watching.abort();
+  const mine = new AbortController();
+  watching = mine;
+  let silence;
+  const lost = (reason) => {
+    if (mine !== watching || document.hidden) return;
+    mine.abort();
+    pictureState = "no_picture";
+    pictureProblem = reason;
+    showState();
+    restartAfter(RESTART_MS);
+  };
+  const alive = () => {
+    clearTimeout(silence);
+    silence = setTimeout(lost, SILENCE_MS, "The stream has fallen silent.");
+  };
+  alive();
+  watch(mine.signal, alive).catch((error) => lost(error.message)).finally(() => clearTimeout(silence));
   byId("save").href = `/snapshot.png?${query()}`;
 }
 
-let pending;
 function restartAfter(delay) {
   clearTimeout(pending);
   pending = setTimeout(restart, delay);
@@ -159,11 +235,16 @@ controls.addEventListener("input", () => {
   restartAfter(STYLE_MS);
 });
 controls.addEventListener("submit", (event) => event.preventDefault());
-picture.addEventListener("error", () => { if (!document.hidden) restartAfter(RESTART_MS); });
 // A page that nobody sees must not make the daemon draw.
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) picture.removeAttribute("src");
-  else restart();
+  if (document.hidden) {
+    clearTimeout(pending);
+    watching.abort();
+    pictureState = "waiting";
+    showState();
+  } else {
+    restart();
+  }
 });
 
 restart();
