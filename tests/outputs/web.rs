@@ -380,6 +380,18 @@ fn the_ninth_stream_is_refused_until_one_ends() {
 }
 
 #[test]
+fn the_connection_after_the_last_is_refused_with_a_sentence() {
+    let page = Page::open();
+    let address = page.serving.address();
+    let held: Vec<_> = (0..64).map(|_| connect(address)).collect();
+    let mut answer = String::new();
+    connect(address).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer:?}");
+    assert!(answer.ends_with("close a page or wait for a scraper to finish.\n"), "{answer:?}");
+    drop(held);
+}
+
+#[test]
 fn stops_although_people_watch_and_one_does_not_read() {
     let page = Page::open();
     let mut reading = page.watch("/stream.mjpg");

@@ -1,5 +1,6 @@
 //! Accepts connections: bounded, with a time limit for request headers, and all gone soon after the stop.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +32,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut stop: onesh
         match accepted {
             Ok((stream, _)) => match Arc::clone(&free).try_acquire_owned() {
                 Ok(permit) => converse(stream, router.clone(), permit, &graceful),
-                // One packet into an empty send buffer; if even that fails, closing says it too.
-                Err(_) => drop(stream.try_write(BUSY)),
+                Err(_) => refuse(stream),
             },
             Err(error) => {
                 // Out of descriptors, usually: waiting lets some be closed, retrying at once would spin.
@@ -64,6 +64,14 @@ fn converse(
         }
         drop(permit);
     });
+}
+
+/// One packet into an empty send buffer, without waiting; if even that fails, closing says it too.
+/// Through std, because tokio writes only after its reactor has seen the new socket.
+fn refuse(stream: TcpStream) {
+    if let Ok(mut stream) = stream.into_std() {
+        drop(stream.write(BUSY));
+    }
 }
 
 /// A page needs about eight; this is for several pages, scrapers and scripts.
