@@ -183,11 +183,11 @@ def sampling_grid(affine: Tensor, size: int) -> Tensor:
     """
     centre = (torch.arange(size) + 0.5) * (2 / size) - 1
     x, y = centre[None, None, :], centre[None, :, None]
-    rows = [affine[:, i, 0, None, None] * x + affine[:, i, 1, None, None] * y + affine[:, i, 2, None, None] for i in (0, 1)]
-    return torch.stack(rows, 3)
+    a = affine[:, :, :, None, None]
+    return torch.stack([a[:, i, 0] * x + a[:, i, 1] * y + a[:, i, 2] for i in (0, 1)], 3)
 
 
-KINDS = ("wide", "narrow")
+KINDS = ("narrow", "wide")
 
 # Above 1 is zoomed in.
 SCALE = (0.8, 1.15)

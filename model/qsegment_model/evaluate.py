@@ -44,7 +44,8 @@ def main() -> None:
     views = [data.field_of_view(example.picture) for example in examples]
     everywhere = [np.ones_like(view) for view in views]
 
-    print(f"{args.qdq or args.weights} at {args.size} x {args.size}, {args.images}: {' '.join(e.name for e in examples)}")
+    names = " ".join(example.name for example in examples)
+    print(f"{args.qdq or args.weights} at {args.size} x {args.size}, {args.images}: {names}")
     for title, regions in (("whole frame", everywhere), ("field of view", views)):
         print(f"\n{title:21} Dice   accuracy sensit. specif. MCC    AUC    | Dice per image  | 95 % of pooled Dice")
         truths = [e.first[region] for e, region in zip(examples, regions, strict=True)]

@@ -18,6 +18,7 @@ import onnxruntime
 from PIL import Image
 from safetensors.numpy import save_file
 
+from .data import shrink
 from .network import SIZE_MULTIPLE
 from .qdq import quantised
 
@@ -34,8 +35,9 @@ def main() -> None:
     if args.crop_size % SIZE_MULTIPLE:
         raise SystemExit(f"--crop-size {args.crop_size}: want a multiple of {SIZE_MULTIPLE}")
 
-    size = (args.picture_size, args.picture_size)
-    picture = np.asarray(Image.open(args.picture).convert("RGB").resize(size, Image.Resampling.BOX))
+    if not args.picture.is_file():
+        raise SystemExit(f"{args.picture}: no such picture; name a square fundus picture with --picture")
+    picture = shrink(np.asarray(Image.open(args.picture).convert("RGB")), args.picture_size)
     graph = onnx.load(args.network.with_suffix(".qdq.onnx"))
     reshape(graph, args.crop_size)
     corners = args.crop or DEFAULT_CROPS
@@ -73,9 +75,10 @@ def reshape(graph: onnx.ModelProto, size: int) -> None:
 
 def activations(graph: onnx.ModelProto, piece: np.ndarray) -> dict[str, np.ndarray]:
     """Stored activations ``[C, H, W]`` by name, for a piece uint8 ``[H, W, 3]``."""
+    weights = {tensor.name for tensor in graph.graph.initializer}
     names = [
         node.output[0] for node in graph.graph.node
-        if node.op_type == "DequantizeLinear" and node.input[0] not in {t.name for t in graph.graph.initializer}
+        if node.op_type == "DequantizeLinear" and node.input[0] not in weights
     ]
     watched = onnx.ModelProto()
     watched.CopyFrom(graph)

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -19,10 +21,14 @@ def main() -> None:
     parser.add_argument("--images", choices=IMAGES, default="training",
                         help="training: the 20 images 01L to 10R; fitting: the 16 without 09L to 10R, for choices")
     parser.add_argument("--steps", type=int, default=6000, help="optimiser steps")
+    parser.add_argument("--leave-at", type=int, metavar="STEP",
+                        help="leave the schedule of --steps after this step and bring the rate to zero (default: never)")
+    parser.add_argument("--finish", type=int, default=1000, help="with --leave-at: steps to bring the rate to zero in")
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --weights")
     parser.add_argument("--batch", type=int, default=4, help="pictures per step")
     parser.add_argument("--size", type=int, default=320, help="side of the network's input, pixels")
     parser.add_argument("--truth-size", type=int, default=576, help="side of the truth in the loss, pixels")
-    parser.add_argument("--augmentation", choices=data.KINDS, default="wide",
+    parser.add_argument("--augmentation", choices=data.KINDS, default="narrow",
                         help="wide: also scales and colours that CHASE_DB1 does not show")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate of the one-cycle schedule")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and augmentation")
@@ -36,26 +42,77 @@ def main() -> None:
     examples = data.load(args.dataset, IMAGES[args.images])
     augmentation = data.Augmentation(examples, args.size, args.truth_size, args.augmentation, args.seed)
 
+    args.weights.parent.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.weights.with_suffix(".checkpoint")
+    schedule = Schedule(args.steps, args.rate, args.leave_at, args.finish)
     started = time.monotonic()
-    network = train(augmentation, args.steps, args.batch, args.rate)
+    network = train(augmentation, schedule, args.batch, checkpoint, args.resume)
     seconds = time.monotonic() - started
 
     recipe = {key: str(value) for key, value in vars(args).items() if key not in ("dataset", "weights")}
     recipe |= {"torch": torch.__version__, "seconds": f"{seconds:.0f}"}
-    args.weights.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_file(weights, args.weights, {"recipe": json.dumps(recipe)})
-    print(f"{args.weights}: {args.steps} steps in {seconds:.0f} s")
+    print(f"{args.weights}: {schedule.steps()} steps in {seconds:.0f} s")
 
 
-def train(augmentation: data.Augmentation, steps: int, batch: int, rate: float) -> QSegment:
-    """A trained network, in float32 and evaluation mode."""
+@dataclass(frozen=True)
+class Schedule:
+    """Learning rate and momentum by step: one cycle, or a cycle that is left early.
+
+    The cycle rises over its first tenth and falls along a cosine, as torch's ``OneCycleLR``. Left after
+    step ``leave_at``, the rate falls to zero along a cosine over ``finish`` steps, so that a run whose
+    time runs out still ends with small steps.
+    """
+
+    cycle_steps: int
+    peak: float
+    leave_at: int | None
+    finish: int
+
+    def steps(self) -> int:
+        return self.cycle_steps if self.leave_at is None else self.leave_at + self.finish
+
+    def at(self, step: int) -> tuple[float, float]:
+        """Learning rate and first AdamW beta of a step, counted from 1."""
+        if self.leave_at is None or step <= self.leave_at:
+            return self.cycle(step)
+        rate, momentum = self.cycle(self.leave_at)
+        return between(rate, 0, (step - self.leave_at) / (self.finish + 1)), momentum
+
+    def cycle(self, step: int) -> tuple[float, float]:
+        first, top, last = 1, 0.1 * self.cycle_steps, self.cycle_steps
+        if step <= top:
+            part = (step - first) / (top - first)
+            return between(self.peak / 25, self.peak, part), between(0.95, 0.85, part)
+        part = (step - top) / (last - top)
+        return between(self.peak, self.peak / 250_000, part), between(0.85, 0.95, part)
+
+
+def between(start: float, end: float, part: float) -> float:
+    """From ``start`` to ``end`` along half a cosine; ``part`` is 0 to 1."""
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * part))
+
+
+def train(augmentation: data.Augmentation, schedule: Schedule, batch: int, checkpoint: Path, resume: bool) -> QSegment:
+    """A trained network, in float32 and evaluation mode. Saves its state now and then to ``checkpoint``."""
     network = QSegment().to(memory_format=torch.channels_last).train()
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps, pct_start=0.1)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.peak, weight_decay=1e-4)
+    done = 0
+    if resume:
+        state = torch.load(checkpoint)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        augmentation.random.set_state(state["random"])
+        done = state["step"]
+        print(f"{checkpoint}: going on after step {done}")
 
-    started, recent = time.monotonic(), 0.0
-    for step in range(1, steps + 1):
+    steps = schedule.steps()
+    started, losses = time.monotonic(), []
+    for step in range(done + 1, steps + 1):
+        rate, momentum = schedule.at(step)
+        for group in optimiser.param_groups:
+            group["lr"], group["betas"] = rate, (momentum, 0.999)
         pictures, truths = augmentation.batch(batch)
         # bfloat16 halves the time of a step on processors that multiply it natively.
         with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -65,15 +122,19 @@ def train(augmentation: data.Augmentation, steps: int, batch: int, rate: float) 
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        schedule.step()
 
-        recent += loss.item()
+        losses.append(loss.item())
         if step % REPORT_EVERY == 0 or step == steps:
-            count = (step - 1) % REPORT_EVERY + 1
             elapsed = time.monotonic() - started
-            left = elapsed / step * (steps - step)
-            print(f"step {step}/{steps}  loss {recent / count:.4f}  {elapsed:.0f} s, {left:.0f} s left", flush=True)
-            recent = 0.0
+            left = elapsed / (step - done) * (steps - step)
+            mean = sum(losses) / len(losses)
+            print(f"step {step}/{steps}  loss {mean:.4f}  {elapsed:.0f} s, {left:.0f} s left", flush=True)
+            losses.clear()
+            torch.save(
+                {"step": step, "network": network.state_dict(), "optimiser": optimiser.state_dict(),
+                 "random": augmentation.random.get_state()},
+                checkpoint,
+            )
     return network.eval()
 
 

@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import onnx
+import pytest
+
+from qsegment_model.export import require_byte_input
+from qsegment_model.network import PARAMETERS
+from qsegment_model.qdq import to_qdq
+from qsegment_model.train import load_network
+
+NETWORK = Path(__file__).parents[1] / "network"
+
+
+def test_qdq_file_is_made_of_the_mctq_file():
+    mctq = onnx.load(NETWORK / "qsegment-320.onnx")
+    require_byte_input(mctq)
+    assert to_qdq(mctq) == onnx.load(NETWORK / "qsegment-320.qdq.onnx")
+
+
+def test_float_weights_load():
+    network = load_network(NETWORK / "qsegment-320.safetensors")
+    assert sum(p.numel() for p in network.parameters()) == PARAMETERS
+
+
+@pytest.mark.parametrize("path", sorted(NETWORK.iterdir()), ids=lambda path: path.name)
+def test_no_file_names_a_place_on_the_machine_that_made_it(path):
+    content = path.read_bytes()
+    assert [place for place in (b"/home/", b"/root/", b"/opt/", b"/tmp/", b"site-packages") if place in content] == []
