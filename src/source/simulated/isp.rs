@@ -14,7 +14,7 @@
 //! ```
 //!
 //! The quantised byte is the pixel itself, `byte ^ 0x80` for a signed input; the input's scale plays no
-//! part (imx500.md 1.7). Not modelled: Bayer mosaic, noise, black level, lens shading, gamma. A picture
+//! part (picamera2 reads it so). Not modelled: Bayer mosaic, noise, black level, lens shading, gamma. A picture
 //! has all of them behind it already.
 
 use std::str::FromStr;

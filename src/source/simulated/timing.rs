@@ -30,7 +30,7 @@
 //! ```
 //!
 //! So an output without input always belongs to the input sent last, which is what libcamera's lock-step
-//! rule assumes (imx500.md 1.4). This is a model: no sensor was at hand to confirm the moments of latch
+//! rule assumes (imx500_tensor_parser). This is a model: no sensor was at hand to confirm the moments of latch
 //! and start. What it rests on: rates and line lengths of the kernel driver's mode tables, and two
 //! published run times.
 
