@@ -1,4 +1,5 @@
-//! Every figure with its name, unit, quality and definition: one wording for report, page and metrics.
+//! Every figure with its name, unit, quality and definition: one wording for report, page and
+//! metrics.
 
 use std::time::Duration;
 
@@ -72,7 +73,7 @@ impl Serialize for InferenceModel {
             high_ms: milliseconds(self.high),
             quality: Quality::Estimated,
             definition: "run time of one inference in the sensor, estimated from the network's \
-                         multiply-accumulates and published IMX500 measurements; never measured here",
+                         multiply-accumulates and published IMX500 measurements, never measured",
         }
         .serialize(serializer)
     }
@@ -104,7 +105,8 @@ pub struct StageDefinition {
     pub clock: &'static str,
 }
 
-/// The definitions follow the stamps that exist on a Raspberry Pi (`SensorTimestamp` and the host's own).
+/// The definitions follow the stamps that exist on a Raspberry Pi (`SensorTimestamp` and the host's
+/// own).
 #[must_use]
 pub fn definition(stage: Stage) -> StageDefinition {
     match stage {
@@ -185,7 +187,8 @@ impl From<&Snapshot> for SensorRates {
         Self {
             frames: figure(
                 rate(snapshot.counters.buffers),
-                "buffers over the sensor time they cover (first to last frame start, plus one frame interval)",
+                "buffers over the sensor time they cover (first to last frame start, plus one \
+                 frame interval)",
             ),
             tensors: figure(
                 rate(snapshot.counters.outputs),

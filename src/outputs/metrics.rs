@@ -1,7 +1,7 @@
 //! `/metrics`: OpenMetrics text made from one snapshot.
 //!
-//! The pipeline counts, this only words it: names are `qsegment_` plus the name in the report, counters end
-//! in `_total`, units are in the names.
+//! The pipeline counts, this only words it: names are `qsegment_` plus the name in the report,
+//! counters end in `_total`, units are in the names.
 
 use std::time::Duration;
 

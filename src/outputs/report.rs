@@ -1,8 +1,8 @@
 //! What a run leaves behind: `report.json`, `overlay.png`, `mask.png`.
 //!
-//! Everything in `report.json` outside `timing` is a function of network, scene, seed and options; what a
-//! clock of this machine had a part in is inside `timing`. So two runs with one seed differ there only, and
-//! a test can compare the rest byte for byte.
+//! Everything in `report.json` outside `timing` is a function of network, scene, seed and options;
+//! what a clock of this machine had a part in is inside `timing`. So two runs with one seed differ
+//! there only, and a test can compare the rest byte for byte.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -138,7 +138,7 @@ impl Report {
                 value: last.map(|frame| f64::from(frame.vessel_fraction)),
                 unit: "1",
                 quality: snapshot.source.quality,
-                definition: "share of all tensor pixels of the last frame with probability >= threshold",
+                definition: "share of the last frame's tensor pixels with probability >= threshold",
             },
             pictures: Pictures::of(last),
             timing: Timing::new(snapshot, time, timed_here),
@@ -192,8 +192,8 @@ impl Timing {
                     .map(|covered| time.elapsed.as_secs_f64() / covered.as_secs_f64()),
                 unit: "1",
                 quality: Quality::Measured,
-                definition: "host time of the run over the sensor time its buffers cover; 1 is real time, \
-                             above 1 slow motion, below 1 faster than a sensor",
+                definition: "host time of the run over the sensor time its buffers cover; 1 is real \
+                             time, above 1 slow motion, below 1 faster than a sensor",
             },
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
         }
@@ -232,8 +232,9 @@ impl ReportFolder {
         &self.0
     }
 
-    /// Writes the pictures of `last` and then the report that names them. Each file appears whole or not at
-    /// all. Without a frame, pictures of an earlier run are removed: they would pass for this one's.
+    /// Writes the pictures of `last` and then the report that names them. Each file appears whole
+    /// or not at all. Without a frame, pictures of an earlier run are removed: they would pass for
+    /// this one's.
     pub fn write(
         &self,
         report: &Report,
@@ -261,7 +262,8 @@ impl ReportFolder {
             .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
             .and_then(|()| fs::rename(&unfinished, self.0.join(name)));
         written.map_err(|error| {
-            // The first error is the one to report; a file that cannot be removed either is hidden and small.
+            // The first error is the one to report; a file that cannot be removed either is hidden
+            // and small.
             drop(fs::remove_file(&unfinished));
             self.refused(name, &error)
         })

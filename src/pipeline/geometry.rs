@@ -1,14 +1,15 @@
 //! The one transform between tensor, picture and display.
 //!
 //! ```text
-//!   tensor (160 x 160)  --stretch-->  picture (320 x 320)  --stretch or letterbox-->  display (640 x 480)
-//!   +-----+                           +----------+                                    +--+--------+--+
-//!   |     |                           |          |                                    |  |        |  |
-//!   +-----+                           +----------+                                    +--+--------+--+
+//!   tensor (160 x 160) --stretch--> picture (320 x 320) --letterbox--> display (640 x 480)
+//!   +-----+                         +----------+                       +--+--------+--+
+//!   |     |                         |          |                       |  |        |  |
+//!   +-----+                         +----------+                       +--+--------+--+
 //! ```
 //!
-//! Coordinates are continuous: pixel `i` covers `i..i + 1` and its centre is at `i + 0.5`. A mask scaled
-//! without that half pixel sits half a tensor pixel up and left of the vessels it belongs to.
+//! Coordinates are continuous: pixel `i` covers `i..i + 1` and its centre is at `i + 0.5`. A mask
+//! scaled without that half pixel sits half a tensor pixel up and left of the vessels it belongs
+//! to.
 
 /// Width and height of a picture, a tensor or a display; neither is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,12 +116,14 @@ impl Transform {
     }
 }
 
-/// What bilinear sampling reads along one axis: `first * (256 - weight) + second * weight`, over 256.
+/// What bilinear sampling reads along one axis: `first * (256 - weight) + second * weight`, over
+/// 256.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tap {
     /// Pixel whose centre is at or before the sample.
     pub first: usize,
-    /// The next pixel; equals `first` at the edge, where the picture is continued by its last pixel.
+    /// The next pixel; equals `first` at the edge, where the picture is continued by its last
+    /// pixel.
     pub second: usize,
     /// Share of `second`, 0..=255.
     pub weight: u16,
@@ -179,8 +182,8 @@ mod tests {
         }
     }
 
-    /// Worked by hand: target centres 0.5, 1.5, 2.5, 3.5 halve to 0.25, 0.75, 1.25, 1.75, and the source
-    /// centres are at 0.5 and 1.5.
+    /// Worked by hand: target centres 0.5, 1.5, 2.5, 3.5 halve to 0.25, 0.75, 1.25, 1.75, and the
+    /// source centres are at 0.5 and 1.5.
     #[test]
     fn doubling_samples_at_quarter_pixels() {
         let double = Transform::stretch(size(2, 1), size(4, 2));
@@ -201,7 +204,8 @@ mod tests {
             let tensor = size(tensor.0, tensor.1);
             let picture = size(picture.0, picture.1);
             let display = size(display.0, display.1);
-            let way = Transform::stretch(tensor, picture).then(Transform::letterbox(picture, display));
+            let shown_at = Transform::letterbox(picture, display);
+            let way = Transform::stretch(tensor, picture).then(shown_at);
             let start = (point.0 * tensor.width() as f64, point.1 * tensor.height() as f64);
             let shown = way.apply(start);
             prop_assert!(shown.0 >= -1e-6 && shown.0 <= display.width() as f64 + 1e-6);
@@ -217,7 +221,8 @@ mod tests {
             let taps = Transform::stretch(from, to).column_taps(from, to);
             prop_assert_eq!(taps.len(), to.width());
             for tap in &taps {
-                prop_assert!(tap.first <= tap.second && tap.second < from.width() && tap.weight <= 255);
+                prop_assert!(tap.first <= tap.second && tap.second < from.width());
+                prop_assert!(tap.weight <= 255);
             }
             prop_assert!(taps.is_sorted_by_key(|tap| tap.first * 256 + usize::from(tap.weight)));
         }

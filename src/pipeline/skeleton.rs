@@ -1,8 +1,9 @@
 //! Thins a mask to centrelines one pixel wide.
 //!
-//! Guo and Hall, "Parallel thinning with two-subiteration algorithms", CACM 32(3), 1989, algorithm A1:
-//! two half-steps in turn delete every pixel of the rim that neither ends a line nor joins two parts.
-//! Chosen over Zhang-Suen because that one erases 2 x 2 blocks and so loses small vessels whole.
+//! Guo and Hall, "Parallel thinning with two-subiteration algorithms", CACM 32(3), 1989, algorithm
+//! A1: two half-steps in turn delete every pixel of the rim that neither ends a line nor joins two
+//! parts. Chosen over Zhang-Suen because that one erases 2 x 2 blocks and so loses small vessels
+//! whole.
 //!
 //! ```text
 //!   neighbours of p:   8 1 2        connectivity is 8 for vessels, 4 for the background
@@ -19,8 +20,9 @@ pub struct Thinning {
 }
 
 impl Thinning {
-    /// Thins `mask` in place: non-zero is vessel, and what stays keeps its value. `mask` is row-major
-    /// with `width` pixels a row; a last row cut short is treated as background beyond its end.
+    /// Thins `mask` in place: non-zero is vessel, and what stays keeps its value. `mask` is
+    /// row-major with `width` pixels a row; a last row cut short is treated as background beyond
+    /// its end.
     pub fn thin(&mut self, mask: &mut [u8], width: usize) {
         self.standing.clear();
         self.standing.extend((0..mask.len()).filter(|&i| mask[i] != 0));
@@ -166,9 +168,13 @@ mod tests {
     }
 
     proptest! {
-        /// The theorem of the paper: components and holes are as many as before. And a second run changes nothing.
+        /// The theorem of the paper: components and holes are as many as before. And a second run
+        /// changes nothing.
         #[test]
-        fn topology_survives(width in 1_usize..14, bits in prop::collection::vec(any::<bool>(), 1..160)) {
+        fn topology_survives(
+            width in 1_usize..14,
+            bits in prop::collection::vec(any::<bool>(), 1..160),
+        ) {
             let len = bits.len() / width * width;
             let before = &bits[..len];
             let mut mask: Vec<u8> = before.iter().map(|&bit| u8::from(bit) * 255).collect();

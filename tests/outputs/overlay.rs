@@ -90,8 +90,8 @@ fn outline_is_one_pixel_wide_at_scale_two() {
     }
 }
 
-/// Samples of a mask half as wide as its picture: 0, 64, 191, 255. The mask begins at the third pixel, and the
-/// picture's own edge is no contour.
+/// Samples of a mask half as wide as its picture: 0, 64, 191, 255. The mask begins at the third
+/// pixel, and the picture's own edge is no contour.
 #[test]
 fn a_smaller_mask_lies_over_the_same_part_of_the_picture() {
     let frame = frame_over(&[".#", ".#"], 2);

@@ -11,7 +11,8 @@ use qsegment::source::{Quality, SourceInfo};
 
 pub(crate) const GREY: u8 = 100;
 
-/// A grey picture; `vessels` is drawn with `#` for probability 1.0, over a picture `times` as wide and high.
+/// A grey picture; `vessels` is drawn with `#` for probability 1.0, over a picture `times` as wide
+/// and high.
 pub(crate) fn frame_over(vessels: &[&str], times: usize) -> Frame {
     let (mask_width, mask_height) = (vessels[0].len(), vessels.len());
     let cells = vessels.iter().flat_map(|row| row.bytes());

@@ -1,4 +1,5 @@
-//! Real HTTP over a loopback socket. The clock is virtual, so staleness comes when the test says so.
+//! Real HTTP over a loopback socket. The clock is virtual, so staleness comes when the test says
+//! so.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,5 @@
-//! Draws a frame as a person sees it: the picture, what the network said about that very picture, and
-//! whether this is still true.
+//! Draws a frame as a person sees it: the picture, what the network said about that very picture,
+//! and whether this is still true.
 //!
 //! ```text
 //!   Live             picture + heat, outline, skeleton
@@ -204,8 +204,8 @@ impl Overlay {
         }
     }
 
-    /// A pixel of the mask with a neighbour (left, right, above, below) outside it. The picture's own edge
-    /// is no contour: the vessel goes on there, only the picture ends.
+    /// A pixel of the mask with a neighbour (left, right, above, below) outside it. The picture's
+    /// own edge is no contour: the vessel goes on there, only the picture ends.
     fn outline(&mut self, threshold: u8, size: Size, opacity: Opacity) {
         let (width, height) = (size.width(), size.height());
         let inside = |i: usize| self.scaled[i] >= threshold;
@@ -224,8 +224,8 @@ impl Overlay {
         }
     }
 
-    /// Thinned at the tensor's own size, where the mask was decided; each centreline pixel then covers what
-    /// it covers in the picture.
+    /// Thinned at the tensor's own size, where the mask was decided; each centreline pixel then
+    /// covers what it covers in the picture.
     fn skeleton(&mut self, frame: &Frame, sizes: &Sizes, opacity: Opacity) {
         self.centrelines.clear();
         let mask = frame.probability.iter().map(|&p| u8::from(p >= frame.threshold));
@@ -318,8 +318,8 @@ fn blend(pixel: &mut [u8], colour: [u8; 3], alpha: u16) {
     }
 }
 
-/// Blue over cyan to lime: a fundus has none of these, and lightness rises with probability, so that
-/// the order survives a grey print.
+/// Blue over cyan to lime: a fundus has none of these, and lightness rises with probability, so
+/// that the order survives a grey print.
 fn heat_colour(probability: u8) -> [u8; 3] {
     let (from, to, along) = if probability < 128 {
         (HEAT_LOW, HEAT_MIDDLE, probability * 2)

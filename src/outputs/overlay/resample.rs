@@ -25,7 +25,8 @@ impl Resample {
         (self.from, self.to)
     }
 
-    /// `source` has `CHANNELS` interleaved bytes a pixel; `target` is resized to fit and written whole.
+    /// `source` has `CHANNELS` interleaved bytes a pixel; `target` is resized to fit and written
+    /// whole.
     pub(super) fn run<const CHANNELS: usize>(&mut self, source: &[u8], target: &mut Vec<u8>) {
         let row_len = self.from.width() * CHANNELS;
         target.resize(self.to.pixels() * CHANNELS, 0);
@@ -67,7 +68,8 @@ mod tests {
         assert_eq!(scaled::<1>(&source, size, size), source);
     }
 
-    /// Centres at a quarter and three quarters between 0 and 200: 50 and 150; the edges keep their value.
+    /// Centres at a quarter and three quarters between 0 and 200: 50 and 150; the edges keep their
+    /// value.
     #[test]
     fn doubling_mixes_by_quarters() {
         let (from, to) = (Size::new(2, 1).unwrap(), Size::new(4, 2).unwrap());

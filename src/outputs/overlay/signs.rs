@@ -1,7 +1,7 @@
 //! What is drawn when there is nothing live to see: hatched border, letters, placeholder.
 //!
-//! Letters are Noto Sans Mono, rasterised at build time of `noto-sans-mono-bitmap` (crate MIT, font SIL Open
-//! Font License 1.1): anti-aliased, no font parsing at run time, no dependencies of its own.
+//! Letters are Noto Sans Mono as `noto-sans-mono-bitmap` carries it, rasterised and anti-aliased
+//! (crate MIT, font SIL Open Font License 1.1): no font file, no parsing at run time.
 
 use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_width};
 

@@ -1,4 +1,5 @@
-//! Accepts connections: bounded, with a time limit for request headers, and all gone soon after the stop.
+//! Accepts connections: bounded, with a time limit for request headers, and all gone soon after the
+//! stop.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -35,7 +36,8 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut stop: onesh
                 Err(_) => refuse(stream),
             },
             Err(error) => {
-                // Out of descriptors, usually: waiting lets some be closed, retrying at once would spin.
+                // Out of descriptors, usually: waiting lets some be closed, retrying at once would
+                // spin.
                 tracing::warn!(%error, "a connection to the page was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -51,7 +53,8 @@ fn converse(
     permit: OwnedSemaphorePermit,
     graceful: &GracefulShutdown,
 ) {
-    // Without it a small answer would wait for the acknowledgement of the one before. Slower, not wrong.
+    // Without it a small answer would wait for the acknowledgement of the one before. Slower, not
+    // wrong.
     drop(stream.set_nodelay(true));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

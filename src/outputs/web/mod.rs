@@ -1,17 +1,17 @@
 //! The page on 127.0.0.1: live picture, status, metrics.
 //!
 //! ```text
-//!                                thread "web-draw"                  thread "web" (tokio, one thread)
-//!   LatestSlot<Arc<Frame>> -->  takes the newest frame,     Part   one task a connection:
-//!                               draws it once for every   ------>  /stream.mjpg  the newest part, when the
-//!                               style somebody watches      watch                client has taken the last
-//!                               (also when nothing came:           /status /metrics   ask for a Snapshot
-//!                               a stall must become visible)       /snapshot.png      draws for itself
+//!                            thread "web-draw"                 thread "web" (tokio)
+//!   LatestSlot<Arc<Frame>>   takes the newest frame,   Part    one task a connection:
+//!   ---------------------->  draws it once for every   ----->  /stream.mjpg      newest part, when
+//!                            style somebody watches    watch                     the last is taken
+//!                            (also when nothing came:          /status, /metrics from a Snapshot
+//!                            a stall must be seen)             /snapshot.png     drawn on its own
 //! ```
 //!
 //! A `watch` channel holds one value: a client that reads slowly skips frames and delays nobody.
-//! Only loopback addresses are served, and only under loopback names: a page of another site that points
-//! its own name at 127.0.0.1 (DNS rebinding) is refused by its Host header.
+//! Only loopback addresses are served, and only under loopback names: a page of another site that
+//! points its own name at 127.0.0.1 (DNS rebinding) is refused by its Host header.
 
 mod connections;
 mod recent;
@@ -74,13 +74,14 @@ pub struct Serving {
 }
 
 impl Web {
-    /// Takes the port, so that one in use is found before the camera starts. Port 0 takes a free one.
+    /// Takes the port, so that one in use is found before the camera starts. Port 0 takes a free
+    /// one.
     pub fn bind(address: SocketAddr) -> Result<Self, OutputError> {
         if !address.ip().is_loopback() {
             return Err(OutputError::NotLoopback(address));
         }
-        // On Unix, std sets SO_REUSEADDR: a port of a daemon that has just ended is free at once, and one
-        // that somebody listens on is still refused.
+        // On Unix, std sets SO_REUSEADDR: a port of a daemon that has just ended is free at once,
+        // and one that somebody listens on is still refused.
         let refused = |error: Error| match error.kind() {
             ErrorKind::AddrInUse => OutputError::AddressInUse(address),
             _ => OutputError::Listen { address, cause: error.to_string() },
@@ -185,8 +186,10 @@ impl Site {
     }
 }
 
-/// Watching the picture costs drawing and encoding, at worst once per stream (each in its own style).
+/// Watching the picture costs drawing and encoding, at worst once per stream (each in its own
+/// style).
 const MAX_STREAMS: usize = 8;
-/// Pictures asked for one by one are drawn here, beside the streams; more would only wait for the processor.
+/// Pictures asked for one by one are drawn here, beside the streams; more would only wait for the
+/// processor.
 const SNAPSHOT_THREADS: usize = 1;
 const NOT_POISONED: &str = "no code panics while it holds this lock";

@@ -24,7 +24,8 @@ pub(super) fn draw(site: &Site, slot: &LatestSlot<Arc<Frame>>, stopped: &Receive
                 stopped.try_recv() == Err(TryRecvError::Empty)
             }
             Taken::TimedOut => stopped.try_recv() == Err(TryRecvError::Empty),
-            // Nothing will come any more, but the last picture must still go stale before people's eyes.
+            // Nothing will come any more, but the last picture must still go stale before people's
+            // eyes.
             Taken::Closed => stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout),
         };
         if !running {
@@ -67,8 +68,8 @@ struct Watched {
 }
 
 impl Views {
-    /// The newest part in this style, from the next frame or heartbeat on, or at once if somebody watches it
-    /// already. None when drawing has ended.
+    /// The newest part in this style, from the next frame or heartbeat on, or at once if somebody
+    /// watches it already. None when drawing has ended.
     pub(super) fn watch(&self, style: Style) -> Option<watch::Receiver<Part>> {
         let mut watched = self.0.lock().expect(NOT_POISONED);
         if watched.closed {
@@ -132,8 +133,8 @@ impl Shown {
     }
 }
 
-/// Headers, JPEG and the boundary after it: browsers show a part when they see the next boundary, so sending
-/// it at once saves them one frame of delay.
+/// Headers, JPEG and the boundary after it: browsers show a part when they see the next boundary,
+/// so sending it at once saves them one frame of delay.
 fn part(picture: Picture<'_>, shown: Shown) -> Bytes {
     let jpeg = jpeg(picture);
     let mut bytes = format!(

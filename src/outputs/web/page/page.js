@@ -1,6 +1,6 @@
-// Fills the page from /status twice a second and draws the parts of /stream.mjpg in the chosen style.
-// The stream is read here and not by an <img>: an image whose stream has broken off keeps its last picture
-// and says nothing, and that picture would stand under a badge that says LIVE.
+// Fills the page from /status twice a second and draws the parts of /stream.mjpg in the chosen
+// style. The stream is read here and not by an <img>: an image whose stream has broken off keeps
+// its last picture and says nothing, and that picture would stand under a badge that says LIVE.
 "use strict";
 
 const POLL_MS = 500;
@@ -154,8 +154,8 @@ function query() {
   return `style=${chosen.get("style")}&skeleton=${chosen.has("skeleton") ? 1 : 0}&opacity=${opacity}`;
 }
 
-// One part: headers up to an empty line, then as many bytes as they say. The boundary between parts reads
-// like one more header line.
+// One part: headers up to an empty line, then as many bytes as they say. The boundary between parts
+// reads like one more header line.
 const HEADERS_END = [13, 10, 13, 10];
 function partOf(bytes) {
   const end = bytes.findIndex((_, i) => HEADERS_END.every((byte, j) => bytes[i + j] === byte));
