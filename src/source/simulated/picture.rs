@@ -36,8 +36,12 @@ impl Picture {
 
     /// Reads a picture file of any format the `image` crate was built with, as its EXIF orientation says.
     pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let name = path.display().to_string();
-        decode(open_reader(path)?, &name)
+        Ok(Self::open_whole(path)?.reduced())
+    }
+
+    /// The same with every pixel kept.
+    pub fn open_whole(path: &Path) -> Result<Self, SourceError> {
+        decode(open_reader(path)?, &path.display().to_string())
     }
 
     /// The same from bytes in memory; `name` appears in errors.
@@ -45,7 +49,7 @@ impl Picture {
         if bytes.is_empty() {
             return Err(empty_file(name));
         }
-        decode(Cursor::new(bytes), name)
+        Ok(decode(Cursor::new(bytes), name)?.reduced())
     }
 
     /// Reads the header only and refuses what [`Picture::open`] would refuse by its header.
@@ -69,6 +73,12 @@ impl Picture {
     #[must_use]
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
+    }
+
+    /// The same without a copy.
+    #[must_use]
+    pub fn into_rgb(self) -> Vec<u8> {
+        self.rgb
     }
 
     /// The whole of it.
@@ -119,7 +129,7 @@ fn decode<R: BufRead + Seek>(bytes: R, name: &str) -> Result<Picture, SourceErro
     decoded.apply_orientation(orientation);
     let rgb = decoded.into_rgb8();
     let (width, height) = (rgb.width() as usize, rgb.height() as usize);
-    Ok(Picture::new(width, height, rgb.into_raw())?.reduced())
+    Picture::new(width, height, rgb.into_raw())
 }
 
 fn decoder<'a, R: BufRead + Seek + 'a>(
