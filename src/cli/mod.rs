@@ -1,0 +1,186 @@
+//! Words the operator types, sentences the operator reads, exit codes.
+//!
+//! ```text
+//!   arguments -> Cli -> Config (file, then command line over it) -> one command -> Out, exit code
+//! ```
+//!
+//! Everything that can be known to be wrong is found before anything starts. An error is one line,
+//! `qsegment: what: cause`, and ends with what to do.
+
+mod builtin;
+mod config;
+mod inspect;
+mod kind;
+mod network;
+mod out;
+mod progress;
+mod run;
+mod segment;
+mod write;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use config::Config;
+use out::{Out, OutError, tell};
+
+/// Runs the command that the arguments name.
+pub(crate) fn main() -> ExitCode {
+    let parsed = Cli::command()
+        .version(short_version())
+        .long_version(long_version())
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
+        Ok(cli) => cli,
+        Err(stop) => {
+            // Help and version go to standard output, refusals to standard error; a closed pipe
+            // is nothing to complain about.
+            let _ = stop.print();
+            return if stop.use_stderr() { Code::Usage.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    start_log(cli.verbose);
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) if failure.reader_gone() => ExitCode::SUCCESS,
+        Err(failure) => {
+            tell(format_args!("qsegment: {:#}", failure.error));
+            failure.code.into()
+        }
+    }
+}
+
+/// A vessel camera: int8 segmentation inside the IMX500 image sensor, or in its simulation.
+///
+/// Without a command it runs the daemon on the simulated sensor with the built-in network and
+/// picture. Research use only. Not a medical device.
+#[derive(Debug, Parser)]
+#[command(name = "qsegment", after_help = EXIT_CODES)]
+struct Cli {
+    /// Read this configuration instead of /etc/qsegment/config.toml
+    #[arg(long, global = true, display_order = 900, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON document with a version field instead of text
+    #[arg(long, global = true, display_order = 900)]
+    json: bool,
+    /// Log more to standard error; twice for everything
+    #[arg(short, long, global = true, display_order = 900, action = ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Segment(segment::SegmentArgs),
+    Inspect(inspect::InspectArgs),
+    Config(config::command::ConfigArgs),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 69 device unavailable, 78 wrong configuration.";
+
+/// How a command prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    let mut out = Out::new();
+    let form = if cli.json { Form::Json } else { Form::Text };
+    let config = || Config::load(cli.config.as_deref()).map_err(Failure::configuration);
+    match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
+        Command::Run(args) => run::run(&args, config()?, form, &mut out),
+        Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
+        Command::Inspect(args) => inspect::inspect(&args, form, &mut out),
+        Command::Config(args) => {
+            config::command::config(&args, cli.config.as_deref(), form, &mut out)
+        }
+    }
+}
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+struct Failure {
+    code: Code,
+    error: anyhow::Error,
+}
+
+/// Exit codes beside 0. 69 and 78 are those of sysexits.h: a service manager must not restart
+/// after them, since the same start would fail again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Failed = 1,
+    Usage = 2,
+    Unavailable = 69,
+    Configuration = 78,
+}
+
+impl Failure {
+    fn unavailable(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: Code::Unavailable, error: error.into() }
+    }
+    fn configuration(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: Code::Configuration, error: error.into() }
+    }
+    fn reader_gone(&self) -> bool {
+        matches!(self.error.downcast_ref(), Some(OutError::ReaderGone))
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { code: Code::Failed, error: error.into() }
+    }
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+fn short_version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let hash = &builtin::network_sha256()[..12];
+        format!("{} (network {}, sha256 {hash})", crate_version(), builtin::NETWORK_NAME)
+    });
+    &VERSION
+}
+
+fn long_version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let hash = builtin::network_sha256();
+        format!("{}\nnetwork {}\nsha256  {hash}", crate_version(), builtin::NETWORK_NAME)
+    });
+    &VERSION
+}
+
+fn crate_version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
+
+/// Logs to standard error: in colour on a terminal; elsewhere plain and without time, which journald
+/// adds itself. `QSEGMENT_LOG` takes tracing's filter syntax.
+fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "qsegment=debug,warn",
+        _ => "trace",
+    };
+    let filter = EnvFilter::try_from_env("QSEGMENT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(out::is_watched())
+        .without_time()
+        .init();
+}

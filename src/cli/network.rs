@@ -1,0 +1,112 @@
+//! Reading the network that a command runs.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::str::FromStr;
+
+use anyhow::{Context, bail, ensure};
+use qsegment::emulator;
+use serde::Serialize;
+
+use super::builtin;
+use super::config::NetworkFile;
+use super::kind::kind_of;
+
+/// A network and where it comes from.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) identity: Identity,
+    pub(crate) network: emulator::Network,
+}
+
+/// Which network it was, in every result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Identity {
+    /// The built-in network's name, or the file.
+    pub(crate) name: String,
+    /// Of the whole ONNX file.
+    pub(crate) sha256: String,
+}
+
+/// Loads the network, at another input size if one is given.
+pub(crate) fn load(file: &NetworkFile, size: Option<InputSize>) -> anyhow::Result<Chosen> {
+    let chosen = match file {
+        NetworkFile::BuiltIn => Chosen {
+            identity: Identity {
+                name: builtin::NETWORK_NAME.to_owned(),
+                sha256: builtin::network_sha256().to_owned(),
+            },
+            network: emulator::Network::load(builtin::NETWORK_ONNX)
+                .context("the built-in network cannot be loaded")?,
+        },
+        NetworkFile::Path(path) => {
+            let bytes = read(path)?;
+            let network = emulator::Network::load(&bytes)
+                .with_context(|| format!("cannot use the network {}", path.display()))?;
+            let name = path.display().to_string();
+            Chosen { identity: Identity { name, sha256: builtin::sha256_hex(&bytes) }, network }
+        }
+    };
+    let Some(InputSize { width, height }) = size else { return Ok(chosen) };
+    let network = chosen
+        .network
+        .with_input_size(height, width)
+        .with_context(|| format!("{} cannot run at {width}x{height}", chosen.identity.name))?;
+    Ok(Chosen { network, ..chosen })
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let file = File::open(path)
+        .with_context(|| format!("cannot open the network {shown} (is the path right?)"))?;
+    let mut bytes = Vec::new();
+    file.take(MAX_NETWORK_LEN_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read the network {shown}"))?;
+    ensure!(
+        bytes.len() as u64 <= MAX_NETWORK_LEN_BYTES,
+        "the network {shown} is over {} MiB; one that fits into the sensor is under 8 MiB",
+        MAX_NETWORK_LEN_BYTES >> 20
+    );
+    match kind_of(&bytes) {
+        "an ONNX network" | "a file of unknown kind" => Ok(bytes),
+        kind => bail!("{shown} is {kind}, not an ONNX network; give the MCTQ export (.onnx)"),
+    }
+}
+
+/// The sensor holds 8 MiB of network; a QDQ or float export of the same is at most four times that.
+const MAX_NETWORK_LEN_BYTES: u64 = 64 << 20;
+
+/// Pixels of the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InputSize {
+    width: usize,
+    height: usize,
+}
+
+impl FromStr for InputSize {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (width, height) = text.split_once('x').unwrap_or((text, text));
+        let side = |side: &str| side.parse().ok().filter(|&side: &usize| side > 0);
+        match (side(width), side(height)) {
+            (Some(width), Some(height)) => Ok(Self { width, height }),
+            _ => Err(format!("`{text}` is no size; write WIDTHxHEIGHT, such as 320x320")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_sizes() {
+        assert_eq!("48x32".parse(), Ok(InputSize { width: 48, height: 32 }));
+        assert_eq!("48".parse(), Ok(InputSize { width: 48, height: 48 }));
+        for wrong in ["", "x", "0x32", "48x", "-1x2", "48x32x3"] {
+            assert!(wrong.parse::<InputSize>().is_err(), "{wrong}");
+        }
+    }
+}

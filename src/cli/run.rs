@@ -1,0 +1,303 @@
+//! `qsegment run`: the daemon.
+//!
+//! ```text
+//!   main       opens everything, starts the others, keeps the newest frame for the report
+//!   signals    Ctrl-C and SIGTERM: the first stops, the second exits          (stop.rs)
+//!   status     a line now and then                                            (status.rs)
+//!   capture, decode   the pipeline's own          web   the page's own
+//! ```
+//!
+//! What can be known to be wrong is found before the first frame: network, scene, port, report folder.
+
+mod condition;
+mod dump;
+mod status;
+mod stop;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{anyhow, ensure};
+use clap::Args;
+use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
+use qsegment::outputs::overlay::Scale;
+use qsegment::outputs::report::{Report, ReportFolder, RunTime};
+use qsegment::outputs::web::{Feed, Serving, Web};
+use qsegment::pipeline::{Options, Pipeline, RunError, Snapshot};
+use qsegment::source::FrameSource;
+use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::simulated::faults::FaultPlan;
+use qsegment::source::simulated::{self, Simulated, Timing, timing};
+
+use super::config::{Config, Fault, Listen, NetworkFile, Pace, SceneName, Source, Switch};
+use super::network::{self, Chosen, InputSize};
+use super::out::{Out, OutError, tell};
+use super::{Failure, Form, crate_version, write};
+use condition::{Condition, Verdict};
+use dump::{Dumped, Dumping};
+use table::Table;
+
+/// Run the daemon: simulated sensor, network, live page
+///
+/// Prints the page's address and, at the end, a report. Ends after --frames, or on Ctrl-C or SIGTERM (a
+/// second one ends it at once, without a report).
+#[derive(Debug, Default, Args)]
+pub(crate) struct RunArgs {
+    /// End after this many sensor frames (30 a second)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+    /// Leave report.json, overlay.png and mask.png in this folder; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// MCTQ ONNX network instead of the built-in one
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+    /// Run the network at another input size; its parameters do not depend on it
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    input_size: Option<InputSize>,
+    /// What the simulated sensor looks at: built-in, phantom, a picture, or a folder of pictures
+    #[arg(long, value_name = "SCENE")]
+    scene: Option<String>,
+    /// Seed of everything random
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Whether frames come in real time
+    #[arg(long)]
+    pace: Option<Pace>,
+    /// Whether tensors come as late as the network takes in the sensor
+    #[arg(long)]
+    timing: Option<Switch>,
+    /// Inject a fault, NAME[:FIRST-LAST][:every=FRAMES]; may be given more than once. Names: dropped-tensor,
+    /// invalid-flag, counter-jump, counter-wrap, truncated-buffer, corrupt-ap-params, stalled-source,
+    /// lost-buffer
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<FaultPlan>,
+    /// Exit with 1 if this holds at the end, such as stale>0 or sensor_to_mask_p99_ms>150; may be given
+    /// more than once
+    #[arg(long, value_name = "CONDITION")]
+    fail_on: Vec<Condition>,
+    /// Write the first metadata buffer that carries both tensors to this file, for `qsegment inspect`
+    #[arg(long, value_name = "FILE")]
+    dump_metadata: Option<PathBuf>,
+    /// Address and port of the page; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "no_web")]
+    listen: Option<Listen>,
+    /// No page
+    #[arg(long)]
+    no_web: bool,
+}
+
+impl RunArgs {
+    /// The command line wins over the file.
+    fn over(&self, mut config: Config) -> Config {
+        let source = &mut config.source;
+        if let Some(scene) = &self.scene {
+            source.scene = SceneName(scene.clone());
+        }
+        source.seed = self.seed.unwrap_or(source.seed);
+        source.pace = self.pace.unwrap_or(source.pace);
+        source.timing = self.timing.unwrap_or(source.timing);
+        if !self.faults.is_empty() {
+            source.faults = self.faults.iter().copied().map(Fault).collect();
+        }
+        if let Some(path) = &self.network {
+            config.network.file = NetworkFile::Path(path.clone());
+        }
+        if self.no_web {
+            config.web.listen = Listen::Off;
+        }
+        config.web.listen = self.listen.unwrap_or(config.web.listen);
+        config
+    }
+}
+
+pub(crate) fn run(
+    args: &RunArgs,
+    config: Config,
+    form: Form,
+    out: &mut Out,
+) -> Result<ExitCode, Failure> {
+    let config = args.over(config);
+    config.check().map_err(Failure::configuration)?;
+    let stop = StopSignal::default();
+    let host_clock = Clock::monotonic(stop.clone());
+    let opened = Opened::new(args, &config, &stop)?;
+    stop::obey_signals(stop.clone())?;
+
+    let mut pipeline = Pipeline::new(Options {
+        max_buffers: args.frames,
+        colour_order: ColourOrder::Rgb,
+        threshold: config.pipeline.threshold_byte(),
+        stale_after: config.pipeline.stale_after(),
+        stall_after: config.pipeline.stall_after(),
+        drop_when_behind: false,
+    });
+    let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
+    let shown = opened.web.is_some().then(|| pipeline.latest("web"));
+    let started = SystemTime::now();
+    let began = host_clock.now();
+    let running = pipeline.start(opened.source, host_clock.clone());
+    let observer = running.observer();
+    let serving = match (opened.web, shown) {
+        (Some(web), Some(slot)) => {
+            let observer = observer.clone();
+            let serving = web.serve(Feed {
+                slot,
+                snapshot: Arc::new(move || observer.snapshot()),
+                facts: opened.facts.clone(),
+                clock: host_clock.clone(),
+                stale_after: config.pipeline.stale_after(),
+            })?;
+            say_address(&serving, form, out)?;
+            Some(serving)
+        }
+        _ => None,
+    };
+    let status = status::start(observer, host_clock.clone(), args.frames)?;
+
+    let mut last = None;
+    while let Some(frame) = newest.take() {
+        last = Some(frame);
+    }
+    let ended = running.wait();
+    let elapsed = host_clock.now().since(began);
+    stop.raise();
+    status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
+    drop(serving);
+    let snapshot = ended.map_err(|error| match error {
+        RunError::Source(error) => Failure::unavailable(error),
+        bug @ (RunError::Panicked { .. } | RunError::Thread { .. }) => bug.into(),
+    })?;
+
+    let report =
+        Report::new(&snapshot, &opened.facts, RunTime { started, elapsed }, last.as_deref());
+    if let Some(folder) = &opened.folder {
+        folder.write(&report, last.as_deref(), config.overlay.style(Scale::Two))?;
+    }
+    let printed = match form {
+        Form::Text => out.line(Table { report: &report, snapshot: &snapshot }),
+        Form::Json => out.json(&report),
+    };
+    // A reader who has left early does not make a failed run a good one.
+    if let Some(dumped) = opened.dumped {
+        dumped.judge()?;
+    }
+    judge(&args.fail_on, &snapshot)?;
+    printed?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Frames that wait for the main thread, which only keeps the newest.
+const REPORT_QUEUE_LEN: usize = 4;
+
+/// Everything that can be refused before the first frame.
+struct Opened {
+    source: Box<dyn FrameSource>,
+    facts: Facts,
+    web: Option<Web>,
+    folder: Option<ReportFolder>,
+    dumped: Option<Dumped>,
+}
+
+impl Opened {
+    fn new(args: &RunArgs, config: &Config, stop: &StopSignal) -> Result<Self, Failure> {
+        let chosen = network::load(&config.network.file, args.input_size)
+            .map_err(|error| blame(args.network.is_some() || args.input_size.is_some(), error))?;
+        let clock = match config.source.pace {
+            Pace::Real => Clock::monotonic(stop.clone()),
+            Pace::Max => Clock::simulated(stop.clone()),
+        };
+        let simulated = Simulated::new(source_options(&config.source), &chosen.network, clock)
+            .map_err(|error| blame(args.scene.is_some(), error.into()))?;
+        let web = match config.web.listen {
+            Listen::Off => None,
+            Listen::At(address) => Some(Web::bind(address)?),
+        };
+        if let Some(path) = &args.dump_metadata {
+            write::can_write(path)?;
+        }
+        let folder = args.report.as_deref().map(ReportFolder::prepare).transpose()?;
+        let facts = facts(config, &chosen);
+        let (source, dumped): (Box<dyn FrameSource>, _) = match &args.dump_metadata {
+            Some(path) => {
+                let (dumping, dumped) = Dumping::new(Box::new(simulated), path.clone());
+                (Box::new(dumping), Some(dumped))
+            }
+            None => (Box::new(simulated), None),
+        };
+        Ok(Self { source, facts, web, folder, dumped })
+    }
+}
+
+fn source_options(source: &Source) -> simulated::Options {
+    simulated::Options {
+        scene: source.scene(),
+        motion: source.motion.into(),
+        seed: source.seed,
+        timing: match source.timing {
+            Switch::On => Timing::Estimated,
+            Switch::Off => Timing::Off,
+        },
+        mode: source.mode.into(),
+        packing: source.packing.into(),
+        inference_window: source.inference_window(),
+        colour_order: ColourOrder::Rgb,
+        faults: source.faults.iter().map(|fault| fault.0).collect(),
+        ..simulated::Options::default()
+    }
+}
+
+/// What the report and the page say about the run as a whole.
+fn facts(config: &Config, chosen: &Chosen) -> Facts {
+    let source = &config.source;
+    let run_time = timing::RunTime::estimate(chosen.network.macs());
+    let model = InferenceModel { low: run_time.shortest, high: run_time.longest };
+    Facts {
+        version: crate_version().to_owned(),
+        network: NetworkFacts {
+            name: chosen.identity.name.clone(),
+            sha256: chosen.identity.sha256.clone(),
+            parameters: chosen.network.parameters(),
+            macs: chosen.network.macs(),
+        },
+        ladder: Ladder { camera: "simulated".to_owned(), inference: "sensor".to_owned() },
+        scene: Some(source.scene.0.clone()),
+        seed: Some(source.seed),
+        pace: Some(source.pace.name().to_owned()),
+        inference_model: (source.timing == Switch::On).then_some(model),
+    }
+}
+
+/// What the command line named wrongly has failed; what the configuration names must be corrected there.
+fn blame(from_command_line: bool, error: anyhow::Error) -> Failure {
+    if from_command_line { error.into() } else { Failure::configuration(error) }
+}
+
+fn say_address(serving: &Serving, form: Form, out: &mut Out) -> Result<(), OutError> {
+    let line = format!("http://{}/", serving.address());
+    match form {
+        Form::Text => out.line(line),
+        // Standard output is for the one document.
+        Form::Json => {
+            tell(line);
+            Ok(())
+        }
+    }
+}
+
+fn judge(conditions: &[Condition], snapshot: &Snapshot) -> anyhow::Result<()> {
+    let failed: Vec<String> = conditions
+        .iter()
+        .filter_map(|condition| match condition.judge(snapshot) {
+            Verdict::Fine => None,
+            Verdict::Holds(found) => Some(format!("{condition} holds: it is {found}")),
+            Verdict::Unknown => Some(format!("{condition} cannot be judged: no frame was timed")),
+        })
+        .collect();
+    ensure!(failed.is_empty(), "--fail-on {}", failed.join("; "));
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! How a run is going: a line that renews itself on a terminal, a line every ten seconds elsewhere.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use qsegment::outputs::figures::milliseconds;
+use qsegment::pipeline::latency::Stage;
+use qsegment::pipeline::{Observer, Snapshot};
+use qsegment::source::clock::{Clock, Timestamp, Waited};
+
+use crate::cli::out::{is_watched, tell};
+use crate::cli::progress::Progress;
+
+/// Starts the "status" thread; it ends when the clock's stop signal is raised.
+pub(crate) fn start(
+    observer: Observer,
+    clock: Clock,
+    frames: Option<u64>,
+) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name("status".to_owned()).spawn(move || {
+        let progress = Progress::new(frames);
+        let started = clock.now();
+        let every = if is_watched() { ON_A_TERMINAL } else { ELSEWHERE };
+        let mut next = started.plus(every);
+        while clock.wait_until(next) == Waited::Reached {
+            let snapshot = observer.snapshot();
+            let line = line(&snapshot, started);
+            progress.set(snapshot.counters.buffers);
+            if is_watched() {
+                progress.say(line);
+            } else {
+                tell(line);
+            }
+            next = next.plus(every);
+        }
+    })
+}
+
+const ON_A_TERMINAL: Duration = Duration::from_secs(1);
+const ELSEWHERE: Duration = Duration::from_secs(10);
+
+fn line(snapshot: &Snapshot, started: Timestamp) -> String {
+    let running = snapshot.taken_at.since(started);
+    let counters = &snapshot.counters;
+    let p99 = snapshot
+        .stages
+        .iter()
+        .find(|stage| stage.stage == Stage::SensorToMask && stage.count > 0)
+        .map_or_else(String::new, |stage| {
+            format!(", sensor to mask p99 {:.0} ms", milliseconds(stage.p99))
+        });
+    format!(
+        "{:.0} s: {} frames, {} tensors ({:.1} a second), {} unpaired, {} stale{p99}",
+        running.as_secs_f64(),
+        counters.buffers,
+        counters.outputs,
+        counters.outputs as f64 / running.as_secs_f64(),
+        counters.unpaired,
+        counters.stale,
+    )
+}

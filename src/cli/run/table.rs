@@ -1,0 +1,82 @@
+//! The final report as a person reads it.
+
+use std::fmt;
+
+use qsegment::outputs::DISCLAIMER;
+use qsegment::outputs::figures::StageFigures;
+use qsegment::outputs::report::Report;
+use qsegment::pipeline::Snapshot;
+use qsegment::source::Quality;
+
+/// Prints a finished run: counts, stages, faults.
+pub(crate) struct Table<'a> {
+    pub(crate) report: &'a Report,
+    pub(crate) snapshot: &'a Snapshot,
+}
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counters = &self.snapshot.counters;
+        writeln!(f, "frames  {:>10}   {}", counters.buffers, self.pace())?;
+        let rate = self.report.rates.tensors.value.map(|rate| format!("{rate:.1} a second"));
+        writeln!(f, "tensors {:>10}   {}", counters.outputs, rate.unwrap_or_default())?;
+        writeln!(f, "paired  {:>10}   each with the very picture it came from", counters.paired)?;
+        writeln!(f, "unpaired{:>10}", counters.unpaired)?;
+        writeln!(f, "stale   {:>10}", counters.stale)?;
+        self.faults(f)?;
+        writeln!(f)?;
+        self.stages(f)?;
+        write!(f, "\nWhat each figure means is in report.json (--report) and --json. {DISCLAIMER}")
+    }
+}
+
+impl Table<'_> {
+    fn pace(&self) -> String {
+        let timing = &self.report.timing;
+        let rate = self.report.rates.frames.value;
+        let rate = rate.map_or(String::new(), |rate| format!("{rate:.1} a second, "));
+        let pace = match timing.slow_motion_factor.value {
+            Some(factor) if factor > 1.05 => format!(", {factor:.1} times slower than a sensor"),
+            Some(factor) if factor < 0.95 => {
+                format!(", {:.1} times faster than a sensor", 1.0 / factor)
+            }
+            _ => String::new(),
+        };
+        format!("{rate}simulated in {:.1} s{pace}", timing.elapsed_s)
+    }
+
+    /// Nothing, when nothing went wrong.
+    fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, times) in &self.report.injected_faults {
+            writeln!(f, "injected{times:>10}   {name}")?;
+        }
+        for (name, times) in &self.report.counters {
+            if *times > 0 && !SHOWN_ABOVE.contains(name) {
+                writeln!(f, "counted {times:>10}   {name}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn stages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:<17}{:>9}{:>9}{:>9}{:>9}", "stage, ms", "p50", "p95", "p99", "max")?;
+        for stage in self.snapshot.stages.iter().map(StageFigures::from) {
+            let name = stage.definition.name;
+            write!(f, "{name:<17}{:>9.1}{:>9.1}", stage.p50_ms, stage.p95_ms)?;
+            write!(f, "{:>9.1}{:>9.1}", stage.p99_ms, stage.max_ms)?;
+            writeln!(f, "   {}", quality(stage.quality))?;
+        }
+        Ok(())
+    }
+}
+
+/// Counters that have a line of their own, or (inputs) are the other half of one.
+const SHOWN_ABOVE: [&str; 6] = ["buffers", "inputs", "outputs", "paired", "unpaired", "stale"];
+
+fn quality(quality: Quality) -> &'static str {
+    match quality {
+        Quality::Measured => "measured",
+        Quality::Estimated => "estimated",
+        Quality::Simulated => "simulated",
+    }
+}
