@@ -1,0 +1,142 @@
+//! Transcripts: what each command prints, word by word. After a wanted change, rewrite them with
+//! `SNAPSHOTS=overwrite cargo test --test cli` and read the difference.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::path::Path;
+
+use qsegment::formats::ap_params::{ApParams, InputTensorInfo, Network, OutputTensorInfo};
+use qsegment::formats::dnn_lines::{DnnLinesLayout, Kpi};
+use qsegment::formats::embedded::{LinePacking, SensorState, embedded_line_len_bytes};
+use qsegment::formats::tensor::{Dimension, QuantParams};
+use snapbox::cmd::Command;
+use snapbox::file;
+use tempfile::TempDir;
+
+fn qsegment(args: &[&str]) -> Command {
+    // Help is wrapped at the width of the terminal.
+    Command::new(env!("CARGO_BIN_EXE_qsegment")).env("COLUMNS", "100").args(args)
+}
+
+#[test]
+fn help_explains_every_command() {
+    qsegment(&["--help"]).assert().success().stdout_eq(file!["cmd/help.stdout"]);
+    qsegment(&["run", "--help"]).assert().success().stdout_eq(file!["cmd/help_run.stdout"]);
+    qsegment(&["segment", "--help"]).assert().success().stdout_eq(file!["cmd/help_segment.stdout"]);
+    qsegment(&["inspect", "--help"]).assert().success().stdout_eq(file!["cmd/help_inspect.stdout"]);
+    qsegment(&["config", "--help"]).assert().success().stdout_eq(file!["cmd/help_config.stdout"]);
+}
+
+#[test]
+fn version_names_the_built_in_network_and_its_hash() {
+    qsegment(&["-V"]).assert().success().stdout_eq(file!["cmd/version_short.stdout"]);
+    qsegment(&["--version"]).assert().success().stdout_eq(file!["cmd/version.stdout"]);
+}
+
+#[test]
+fn wrong_usage_is_explained_with_exit_code_2() {
+    // No picture and no folder are given.
+    qsegment(&["segment"]).assert().code(2).stderr_eq(file!["cmd/usage_segment.stderr"]);
+    // The counter's name is mistyped; all names are listed.
+    qsegment(&["run", "--fail-on", "stail>0"])
+        .assert()
+        .code(2)
+        .stderr_eq(file!["cmd/usage_fail_on.stderr"]);
+    // There is no such fault.
+    qsegment(&["run", "--fault", "gremlin"])
+        .assert()
+        .code(2)
+        .stderr_eq(file!["cmd/usage_fault.stderr"]);
+    qsegment(&["run", "--input-size", "big"])
+        .assert()
+        .code(2)
+        .stderr_eq(file!["cmd/usage_size.stderr"]);
+    qsegment(&["run", "--listen", "localhost"])
+        .assert()
+        .code(2)
+        .stderr_eq(file!["cmd/usage_listen.stderr"]);
+}
+
+#[test]
+fn configuration_is_shown_and_checked() {
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
+    qsegment(&["config", "show", "--config", repository])
+        .assert()
+        .success()
+        .stdout_eq(file!["cmd/config_show.stdout"]);
+    qsegment(&["config", "check", repository])
+        .assert()
+        .success()
+        .stdout_eq("[..]config.toml: every key and value is right\n");
+}
+
+#[test]
+fn inspect_prints_a_buffer_line_by_line() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("buffer.bin"), buffer()).unwrap();
+    let inspect = |args: &[&str]| inspect_in(dir.path(), args);
+    inspect(&[]).assert().success().stdout_eq(file!["cmd/inspect.stdout"]);
+    inspect(&["--json"]).assert().success().stdout_eq(file!["cmd/inspect_json.stdout"]);
+    // The wrong mode is stated: what cannot be read is named, what can be is shown.
+    inspect(&["--mode", "4056x3040"])
+        .assert()
+        .success()
+        .stdout_eq(file!["cmd/inspect_wrong_mode.stdout"]);
+}
+
+fn inspect_in(dir: &Path, args: &[&str]) -> Command {
+    qsegment(&["inspect", "buffer.bin"]).args(args).current_dir(dir)
+}
+
+/// A Pi 5 buffer of the binned mode: an 8 x 4 RGB input and a 4 x 2 unsigned output.
+fn buffer() -> Vec<u8> {
+    let axis = |ordinal, size, serialization_index| Dimension {
+        ordinal,
+        size,
+        serialization_index,
+        padding: 0,
+    };
+    let quant = QuantParams { scale: 1.0 / 256.0, zero_point: 0, signed: false };
+    let params = ApParams {
+        networks: vec![Network {
+            id: 7,
+            name: "vessels".to_owned(),
+            kind: String::new(),
+            inputs: vec![InputTensorInfo {
+                id: 0,
+                name: "input".to_owned(),
+                dimensions: vec![axis(0, 3, 2), axis(1, 4, 1), axis(2, 8, 0)],
+                quant,
+            }],
+            outputs: vec![OutputTensorInfo {
+                id: 0,
+                name: "output".to_owned(),
+                dimensions: vec![axis(0, 1, 0), axis(1, 2, 1), axis(2, 4, 2)],
+                bits_per_element: 8,
+                quant,
+            }],
+        }],
+    };
+    let state = SensorState {
+        exposure_lines: Some(1000),
+        analogue_gain_code: Some(512),
+        frame_length_lines: Some(2637),
+        line_length_pixels: Some(9398),
+        temperature_celsius: Some(35),
+    };
+    let mut buffer = Vec::new();
+    state.emit(embedded_line_len_bytes(2028, LinePacking::Pi5), &mut buffer);
+    let input: Vec<u8> = (0..96).collect();
+    let layout = DnnLinesLayout {
+        kpi: Kpi { dnn_runtime_us: 51_000, dsp_runtime_us: 1_200 },
+        frame_count: 42,
+        input_valid: true,
+        output_valid: true,
+        network_id: 7,
+        ap_params: &params.emit(),
+        input: &input,
+        outputs: &[&[0, 32, 64, 96, 128, 160, 192, 255]],
+    };
+    layout.append(&mut buffer);
+    buffer
+}

@@ -1,0 +1,194 @@
+//! The daemon as its operator meets it: it ends by itself, leaves a report, counts what goes wrong and
+//! goes on.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// `run` at full speed without a page, on the repository's configuration.
+fn run(dir: &Path, args: &[&str]) -> Output {
+    command(dir).args(["run", "--pace", "max", "--no-web"]).args(args).output().unwrap()
+}
+
+fn command(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qsegment"));
+    command.current_dir(dir).env("QSEGMENT_LOG", "warn");
+    command.args(["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")]);
+    command
+}
+
+fn report(dir: &Path, folder: &str) -> Value {
+    let bytes = fs::read(dir.join(folder).join("report.json")).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+fn assert_fine(output: &Output) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*said), (Some(0), ""));
+}
+
+#[test]
+fn three_hundred_frames_leave_a_report_that_is_the_same_twice() {
+    let dir = TempDir::new().unwrap();
+    let mut reports = ["first", "second"].map(|folder| {
+        let output = run(dir.path(), &["--frames", "300", "--report", folder]);
+        assert_fine(&output);
+        let table = String::from_utf8(output.stdout).unwrap();
+        assert!(table.contains("sensor_to_mask"), "{table}");
+        report(dir.path(), folder)
+    });
+    let first = &reports[0];
+    assert_eq!(first["version"], 1);
+    assert_eq!(first["disclaimer"], "Research use only. Not a medical device.");
+    let counters = &first["counters"];
+    assert_eq!(counters["buffers"], 300);
+    for name in ["unpaired", "stale", "lost_buffers", "counter_jumps", "malformed_buffers"] {
+        assert_eq!(counters[name], 0, "{name}");
+    }
+    // 45 to 75 ms an inference, 33.3 ms a frame: 300 frames carry 133 to 222 outputs.
+    let outputs = counters["outputs"].as_u64().unwrap();
+    assert!((130..225).contains(&outputs), "{outputs}");
+    assert_eq!(counters["paired"], outputs);
+    let marked = first["last_vessel_fraction"]["value"].as_f64().unwrap();
+    assert!((0.0..0.5).contains(&marked), "{marked}");
+    for picture in ["overlay.png", "mask.png"] {
+        let [one, other] = ["first", "second"]
+            .map(|folder| fs::read(dir.path().join(folder).join(picture)).unwrap());
+        image::load_from_memory(&one).unwrap();
+        assert!(one == other, "{picture} differs between two runs with one seed");
+    }
+    for report in &mut reports {
+        assert!(report.as_object_mut().unwrap().remove("timing").is_some());
+    }
+    assert_eq!(reports[0], reports[1]);
+}
+
+#[test]
+fn every_fault_is_counted_under_its_name_and_recovered_from() {
+    let dir = TempDir::new().unwrap();
+    for (fault, counter) in [
+        ("dropped-tensor", Some("no_output_region")),
+        ("invalid-flag", Some("unpaired")),
+        ("counter-jump", Some("counter_jumps")),
+        ("counter-wrap", None),
+        ("truncated-buffer", Some("truncated_buffers")),
+        ("corrupt-ap-params", Some("corrupt_ap_params")),
+        ("stalled-source", Some("stalls")),
+        ("lost-buffer", Some("lost_buffers")),
+    ] {
+        let output = run(
+            dir.path(),
+            &["--frames", "300", "--input-size", "48x48", "--fault", fault, "--report", "out"],
+        );
+        assert_fine(&output);
+        let report = report(dir.path(), "out");
+        let injected = report["injected_faults"][fault].as_u64().unwrap();
+        assert!(injected > 0, "{fault} was not injected");
+        match counter {
+            Some(counter) => assert_eq!(report["counters"][counter], injected, "{fault}"),
+            None => assert_eq!(report["counters"]["unpaired"], 0, "{fault} is harmless"),
+        }
+        // The faults end with frame 120.
+        let last = report["pictures"]["sequence"].as_u64().unwrap();
+        assert!(last >= 290, "{fault}: no tensor was paired after frame {last}");
+    }
+}
+
+#[test]
+fn fails_on_a_condition_that_holds_at_the_end() {
+    let dir = TempDir::new().unwrap();
+    let small = ["--frames", "30", "--input-size", "48x48"];
+    let output = run(
+        dir.path(),
+        &[&small[..], &["--fail-on", "unpaired>0", "--fail-on", "sensor_to_tensor_max_ms>=10000"]]
+            .concat(),
+    );
+    assert_fine(&output);
+    let output = run(
+        dir.path(),
+        &[&small[..], &["--fail-on", "buffers == 30", "--fail-on", "stalls>0"]].concat(),
+    );
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(said, "qsegment: --fail-on buffers == 30 holds: it is 30\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!output.stdout.is_empty(), "the report is printed all the same");
+}
+
+#[test]
+fn json_is_the_whole_of_standard_output() {
+    let dir = TempDir::new().unwrap();
+    let output = run(dir.path(), &["--frames", "10", "--input-size", "48x48", "--json"]);
+    assert_fine(&output);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["counters"]["buffers"], 10);
+}
+
+#[test]
+fn a_dumped_buffer_can_be_inspected() {
+    let dir = TempDir::new().unwrap();
+    for (packing, line_len) in [("pi5", 2535), ("pi4", 2544)] {
+        fs::write(dir.path().join("my.toml"), format!("[source]\npacking = \"{packing}\"\n"))
+            .unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_qsegment"))
+            .current_dir(dir.path())
+            .args(["run", "--config", "my.toml", "--pace", "max", "--no-web", "--frames", "60"])
+            .args(["--input-size", "48x48", "--dump-metadata", "buffer.bin"])
+            .output()
+            .unwrap();
+        assert_fine(&output);
+        let output = command(dir.path()).args(["inspect", "buffer.bin"]).output().unwrap();
+        assert_fine(&output);
+        let text = String::from_utf8(output.stdout).unwrap();
+        for words in
+            [&*format!("embedded lines of {line_len} bytes"), "KPI", "input", "output", "PQ"]
+        {
+            assert!(text.contains(words), "no {words} in:\n{text}");
+        }
+        let output =
+            command(dir.path()).args(["inspect", "buffer.bin", "--json"]).output().unwrap();
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&document["version"], &document["embedded_line_len_bytes"]),
+            (&1.into(), &line_len.into())
+        );
+    }
+}
+
+#[test]
+fn a_term_signal_ends_it_with_its_report() {
+    let dir = TempDir::new().unwrap();
+    let mut child = command(dir.path())
+        .args(["run", "--input-size", "48x48", "--listen", "127.0.0.1:0", "--report", "out"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut address = String::new();
+    stdout.read_line(&mut address).unwrap();
+    let host = address.trim_end().strip_prefix("http://").unwrap().strip_suffix('/').unwrap();
+    assert!(get(host, "/").starts_with("HTTP/1.1 200"), "no page at {address}");
+    let term = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(term.success());
+    let mut table = String::new();
+    stdout.read_to_string(&mut table).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(table.contains("frames"), "{table}");
+    assert!(dir.path().join("out/report.json").is_file());
+}
+
+fn get(host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
