@@ -21,9 +21,6 @@ def main() -> None:
     parser.add_argument("--images", choices=IMAGES, default="training",
                         help="training: the 20 images 01L to 10R; fitting: the 16 without 09L to 10R, for choices")
     parser.add_argument("--steps", type=int, default=6000, help="optimiser steps")
-    parser.add_argument("--leave-at", type=int, metavar="STEP",
-                        help="leave the schedule of --steps after this step and bring the rate to zero (default: never)")
-    parser.add_argument("--finish", type=int, default=1000, help="with --leave-at: steps to bring the rate to zero in")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint beside --weights")
     parser.add_argument("--batch", type=int, default=4, help="pictures per step")
     parser.add_argument("--size", type=int, default=320, help="side of the network's input, pixels")
@@ -44,7 +41,7 @@ def main() -> None:
 
     args.weights.parent.mkdir(parents=True, exist_ok=True)
     checkpoint = args.weights.with_suffix(".checkpoint")
-    schedule = Schedule(args.steps, args.rate, args.leave_at, args.finish)
+    schedule = Schedule(args.steps, args.rate)
     started = time.monotonic()
     network = train(augmentation, schedule, args.batch, checkpoint, args.resume)
     seconds = time.monotonic() - started
@@ -53,35 +50,22 @@ def main() -> None:
     recipe |= {"torch": torch.__version__, "seconds": f"{seconds:.0f}"}
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     save_file(weights, args.weights, {"recipe": json.dumps(recipe)})
-    print(f"{args.weights}: {schedule.steps()} steps in {seconds:.0f} s")
+    print(f"{args.weights}: {schedule.steps} steps in {seconds:.0f} s")
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rate and momentum by step: one cycle, or a cycle that is left early.
-
-    The cycle rises over its first tenth and falls along a cosine, as torch's ``OneCycleLR``. Left after
-    step ``leave_at``, the rate falls to zero along a cosine over ``finish`` steps, so that a run whose
-    time runs out still ends with small steps.
+    """Learning rate and momentum by step, one cycle: the rate rises over the first tenth of the steps
+    and falls along a cosine, as in torch's ``OneCycleLR``. A function of the step alone, so that a run
+    can go on from a checkpoint.
     """
 
-    cycle_steps: int
+    steps: int
     peak: float
-    leave_at: int | None
-    finish: int
-
-    def steps(self) -> int:
-        return self.cycle_steps if self.leave_at is None else self.leave_at + self.finish
 
     def at(self, step: int) -> tuple[float, float]:
         """Learning rate and first AdamW beta of a step, counted from 1."""
-        if self.leave_at is None or step <= self.leave_at:
-            return self.cycle(step)
-        rate, momentum = self.cycle(self.leave_at)
-        return between(rate, 0, (step - self.leave_at) / (self.finish + 1)), momentum
-
-    def cycle(self, step: int) -> tuple[float, float]:
-        first, top, last = 1, 0.1 * self.cycle_steps, self.cycle_steps
+        first, top, last = 1, 0.1 * self.steps, self.steps
         if step <= top:
             part = (step - first) / (top - first)
             return between(self.peak / 25, self.peak, part), between(0.95, 0.85, part)
@@ -107,7 +91,7 @@ def train(augmentation: data.Augmentation, schedule: Schedule, batch: int, check
         done = state["step"]
         print(f"{checkpoint}: going on after step {done}")
 
-    steps = schedule.steps()
+    steps = schedule.steps
     started, losses = time.monotonic(), []
     for step in range(done + 1, steps + 1):
         rate, momentum = schedule.at(step)
