@@ -9,6 +9,7 @@ use qsegment::formats::ap_params::{ApParams, InputTensorInfo, Network, OutputTen
 use qsegment::formats::dnn_lines::{DnnLinesLayout, Kpi};
 use qsegment::formats::embedded::{LinePacking, SensorState, embedded_line_len_bytes};
 use qsegment::formats::tensor::{Dimension, QuantParams};
+use sha2::{Digest, Sha256};
 use snapbox::cmd::Command;
 use snapbox::file;
 use tempfile::TempDir;
@@ -29,8 +30,17 @@ fn help_explains_every_command() {
 
 #[test]
 fn version_names_the_built_in_network_and_its_hash() {
-    qsegment(&["-V"]).assert().success().stdout_eq(file!["cmd/version_short.stdout"]);
-    qsegment(&["--version"]).assert().success().stdout_eq(file!["cmd/version.stdout"]);
+    let bytes = include_bytes!("../model/network/qsegment-320.onnx");
+    let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    qsegment(&["-V"])
+        .assert()
+        .success()
+        .stdout_eq(format!("qsegment {version} (network qsegment-320, sha256 {})\n", &hash[..12]));
+    qsegment(&["--version"])
+        .assert()
+        .success()
+        .stdout_eq(format!("qsegment {version}\nnetwork qsegment-320\nsha256  {hash}\n"));
 }
 
 #[test]

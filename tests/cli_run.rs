@@ -29,9 +29,11 @@ fn report(dir: &Path, folder: &str) -> Value {
     serde_json::from_slice(&bytes).unwrap()
 }
 
+/// Exit code 0 and no complaint; on a slow machine lines that say how far it is.
 fn assert_fine(output: &Output) {
     let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), &*said), (Some(0), ""));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.lines().all(|line| line.contains(" frames, ")), "{said}");
 }
 
 #[test]
