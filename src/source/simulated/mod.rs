@@ -11,10 +11,11 @@
 //!                                      clock.rs: wait for its time, stamp it ------------> RawFrame
 //! ```
 //!
-//! The schedule is a function of the options and the seed alone. The clock only decides how fast it is
-//! walked through: a monotonic clock waits for each buffer's time, a virtual one does not. If the CPU is
-//! too slow for real time, the schedule is moved later as a whole and nothing is lost: the simulation then
-//! runs in slow motion, and [`FrameSource::behind_real_time`] says by how much.
+//! The schedule is a function of the options and the seed alone, and stamps are schedule time: what is
+//! reported of the sensor does not depend on the CPU. The clock only decides how fast the schedule is walked
+//! through: a monotonic clock waits for each buffer's time, a virtual one does not. If the CPU is too slow
+//! for real time, nothing is lost: the simulation runs in slow motion, and
+//! [`FrameSource::behind_real_time`] says by how much.
 //!
 //! What a tensor region holds while its valid flag is 0 is stale: what was sent there last.
 
@@ -381,20 +382,18 @@ impl Simulated {
     /// Stamps a buffer and waits until it is at the host.
     fn keep_time(&mut self, buffer: u64, frame: &mut RawFrame) -> Waited {
         let origin = *self.origin.get_or_insert_with(|| self.clock.now());
-        let scheduled = origin.plus(self.timing.start_of(buffer)).plus(self.stalled);
-        let due = scheduled.plus(self.behind).plus(self.timing.interval);
+        frame.frame_start = origin.plus(self.timing.start_of(buffer)).plus(self.stalled);
+        frame.tensor_at_host = frame.frame_start.plus(self.timing.interval);
+        let due = frame.tensor_at_host.plus(self.behind);
         let mut waited = Waited::Reached;
         if self.keeps_time {
             let late = self.clock.now().since(due);
             if late.is_zero() {
                 waited = self.clock.wait_until(due);
             } else {
-                // The whole schedule moves, so that stamps stay on one clock and never lie in the future.
                 self.behind += late;
             }
         }
-        frame.frame_start = scheduled.plus(self.behind);
-        frame.tensor_at_host = frame.frame_start.plus(self.timing.interval);
         waited
     }
 }
