@@ -31,6 +31,7 @@ use qsegment::pipeline::{Options, Pipeline, RunError, Snapshot};
 use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::faults::FaultPlan;
+use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
 
 use super::config::{Config, Fault, Listen, NetworkFile, Pace, SceneName, Source, Switch};
@@ -62,6 +63,10 @@ pub(crate) struct RunArgs {
     /// What the simulated sensor looks at: built-in, phantom, a picture, or a folder of pictures
     #[arg(long, value_name = "SCENE")]
     scene: Option<String>,
+    /// Crop of the full 4056 x 3040 sensor that feeds the network; a smaller one shows finer vessels. The
+    /// picture fills the square 508,0,3040,3040
+    #[arg(long, value_name = "LEFT,TOP,WIDTH,HEIGHT")]
+    inference_window: Option<InferenceWindow>,
     /// Seed of everything random
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -97,6 +102,9 @@ impl RunArgs {
         let source = &mut config.source;
         if let Some(scene) = &self.scene {
             source.scene = SceneName(scene.clone());
+        }
+        if let Some(InferenceWindow { left, top, width, height }) = self.inference_window {
+            source.inference_window = [left, top, width, height];
         }
         source.seed = self.seed.unwrap_or(source.seed);
         source.pace = self.pace.unwrap_or(source.pace);

@@ -72,8 +72,8 @@ pub struct Frame {
     pub stamps: Stamps,
 }
 
-/// When a frame passed each stage. Two clocks: the sensor's (simulated time under `--pace max`) and
-/// the host's.
+/// When a frame passed each stage. Two clocks: the sensor's (schedule time where it is simulated)
+/// and the host's. A difference is only taken between stamps of one clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stamps {
     /// Start of the frame the network saw; sensor clock.
