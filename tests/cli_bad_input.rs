@@ -157,6 +157,8 @@ fn never_replaces_a_picture_by_a_result() {
     let output = qsegment(dir.path(), &["segment", "a.png", "a_mask.png", "-o", "."]);
     assert_refused(&output, FAILED, &["a_mask.png", "another folder"]);
     assert_eq!(fs::read(dir.path().join("a_mask.png")).unwrap(), before);
+    let output = qsegment(dir.path(), &["segment", ".", "-o", "."]);
+    assert_refused(&output, FAILED, &["among the pictures of .", "another folder"]);
 }
 
 #[test]

@@ -67,6 +67,7 @@ pub(crate) fn segment(
     let pictures = find(&args.images)?;
     let chosen = network::load(&config.network.file, args.input_size)?;
     let names = names::distinct(&pictures);
+    refuse_to_mix(&args.images, &args.output)?;
     refuse_to_replace_a_picture(&pictures, &names, &args.output)?;
 
     let mut work = Work {
@@ -146,6 +147,21 @@ fn pictures_of(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     );
     pictures.sort();
     Ok(pictures)
+}
+
+/// Results among the pictures of a folder would be taken for pictures the next time.
+fn refuse_to_mix(arguments: &[PathBuf], output: &Path) -> anyhow::Result<()> {
+    let Ok(output) = output.canonicalize() else { return Ok(()) };
+    let mixed = arguments.iter().find(|argument| {
+        argument.is_dir() && argument.canonicalize().is_ok_and(|folder| folder == output)
+    });
+    if let Some(folder) = mixed {
+        bail!(
+            "the results would lie among the pictures of {}; give another folder with -o",
+            folder.display()
+        );
+    }
+    Ok(())
 }
 
 /// Results are replaced without a question, so none may bear the name of a picture that is read.
