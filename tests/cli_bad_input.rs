@@ -11,6 +11,8 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const FAILED: i32 = 1;
+const USAGE: i32 = 2;
+const UNAVAILABLE: i32 = 69;
 const CONFIGURATION: i32 = 78;
 
 /// Runs the built binary in `dir` with the repository's configuration, so that one of this machine's
@@ -149,6 +151,51 @@ fn one_bad_picture_does_not_stop_the_others() {
 }
 
 #[test]
+fn summary_of_an_earlier_run_does_not_outlive_one_that_fails() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("bad.png"), b"").unwrap();
+    fs::create_dir(dir.path().join("out")).unwrap();
+    fs::write(dir.path().join("out/summary.csv"), b"of yesterday").unwrap();
+    let output = qsegment(dir.path(), &["segment", "bad.png", "-o", "out"]);
+    assert_refused(&output, FAILED, &["bad.png"]);
+    assert_empty(&dir.path().join("out"));
+}
+
+#[test]
+fn file_names_that_are_not_utf_8_stand_in_the_json() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = TempDir::new().unwrap();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.png");
+    image::RgbImage::new(20, 10).save(dir.path().join(name)).unwrap();
+    let output =
+        qsegment(dir.path(), &["segment", ".", "--input-size", "48x48", "-o", "out", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["pictures"].as_array().unwrap().len(), 1);
+}
+
+/// A folder whose second picture cannot be shown ends the source after five seconds of its schedule.
+#[test]
+fn source_that_ends_in_an_error_leaves_its_report() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir(dir.path().join("scene")).unwrap();
+    image::RgbImage::new(48, 48).save(dir.path().join("scene/a.png")).unwrap();
+    // Its header is whole, which is all that is read of it beforehand.
+    let mut cut = fs::read(dir.path().join("scene/a.png")).unwrap();
+    cut.truncate(50);
+    fs::write(dir.path().join("scene/b.png"), cut).unwrap();
+    let args = "run --no-web --pace max --frames 400 --input-size 48x48 --scene scene --report out";
+    let output = qsegment(dir.path(), &args.split(' ').collect::<Vec<_>>());
+    assert_eq!(output.status.code(), Some(UNAVAILABLE), "{output:?}");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("b.png"), "{said}");
+    let report = fs::read(dir.path().join("out/report.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    assert!(report["counters"]["paired"].as_u64().unwrap() > 50, "{report}");
+    assert!(report["source"]["last_error"].as_str().unwrap().contains("b.png"), "{report}");
+}
+
+#[test]
 fn never_replaces_a_picture_by_a_result() {
     let dir = TempDir::new().unwrap();
     image::RgbImage::new(20, 10).save(dir.path().join("a.png")).unwrap();
@@ -196,6 +243,9 @@ fn refuses_an_input_size_the_network_cannot_have() {
     let dir = TempDir::new().unwrap();
     let output = qsegment(dir.path(), &["run", "--frames", "3", "--no-web", "--input-size", "3x3"]);
     assert_refused(&output, FAILED, &["3x3"]);
+    // The network could, the sensor's line counters could not.
+    let args = ["run", "--frames", "3", "--no-web", "--input-size", "1280x1280"];
+    assert_refused(&qsegment(dir.path(), &args), FAILED, &["1280"]);
 }
 
 #[test]
@@ -213,7 +263,7 @@ fn refuses_a_port_in_use_and_names_it() {
 fn refuses_an_address_that_others_can_reach() {
     let dir = TempDir::new().unwrap();
     let output = qsegment(dir.path(), &["run", "--frames", "3", "--listen", "0.0.0.0:8500"]);
-    assert_refused(&output, CONFIGURATION, &["0.0.0.0:8500", "127.0.0.1:8500"]);
+    assert_refused(&output, USAGE, &["--listen", "0.0.0.0:8500", "127.0.0.1:8500"]);
 }
 
 /// A path under a file: not even root can write there.

@@ -150,17 +150,7 @@ impl Config {
     /// Refuses what each value allows but the whole does not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.source.inference_window().resolve().context("source.inference_window")?;
-        if let Listen::At(address) = self.web.listen
-            && !address.ip().is_loopback()
-        {
-            bail!(
-                "web.listen is {address}: anybody who reaches this machine could watch, so only \
-                 its own addresses are allowed; use 127.0.0.1:{port} and an SSH tunnel \
-                 (ssh -L {port}:127.0.0.1:{port} THIS_MACHINE)",
-                port = address.port()
-            );
-        }
-        Ok(())
+        self.web.listen.check().context("web.listen")
     }
 }
 
@@ -214,6 +204,23 @@ pub(crate) enum NetworkFile {
 pub(crate) enum Listen {
     Off,
     At(SocketAddr),
+}
+
+impl Listen {
+    /// Refuses an address that others could reach: there is no token yet to keep them out.
+    pub(crate) fn check(self) -> anyhow::Result<()> {
+        if let Self::At(address) = self
+            && !address.ip().is_loopback()
+        {
+            bail!(
+                "at {address} anybody who reaches this machine could watch, so only its own \
+                 addresses are allowed; use 127.0.0.1:{port} and an SSH tunnel \
+                 (ssh -L {port}:127.0.0.1:{port} THIS_MACHINE)",
+                port = address.port()
+            );
+        }
+        Ok(())
+    }
 }
 
 /// A number from 0.0 to 1.0.

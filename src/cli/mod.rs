@@ -125,6 +125,9 @@ enum Code {
 }
 
 impl Failure {
+    fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { code: Code::Usage, error: error.into() }
+    }
     fn unavailable(error: impl Into<anyhow::Error>) -> Self {
         Self { code: Code::Unavailable, error: error.into() }
     }

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
@@ -97,6 +97,11 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
+    /// Whether scene or network, which the source may refuse, come from here.
+    fn name_what_is_seen(&self) -> bool {
+        self.scene.is_some() || self.network.is_some() || self.input_size.is_some()
+    }
+
     /// The command line wins over the file.
     fn over(&self, mut config: Config) -> Config {
         let source = &mut config.source;
@@ -129,6 +134,9 @@ pub(crate) fn run(
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
+    if let Some(listen) = args.listen {
+        listen.check().context("--listen").map_err(Failure::usage)?;
+    }
     let config = args.over(config);
     config.check().map_err(Failure::configuration)?;
     let stop = StopSignal::default();
@@ -142,6 +150,8 @@ pub(crate) fn run(
         threshold: config.pipeline.threshold_byte(),
         stale_after: config.pipeline.stale_after(),
         stall_after: config.pipeline.stall_after(),
+        // A simulated sensor waits, so that a run with a seed is the same every time. What it waits for
+        // is decode and the report's queue, whose reader below only keeps the newest.
         drop_when_behind: false,
     });
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
@@ -165,7 +175,7 @@ pub(crate) fn run(
         }
         _ => None,
     };
-    let status = status::start(observer, host_clock.clone(), args.frames)?;
+    let status = status::start(observer.clone(), host_clock.clone(), args.frames)?;
 
     let mut last = None;
     while let Some(frame) = newest.take() {
@@ -176,10 +186,16 @@ pub(crate) fn run(
     stop.raise();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
     drop(serving);
-    let snapshot = ended.map_err(|error| match error {
-        RunError::Source(error) => Failure::unavailable(error),
-        bug @ (RunError::Panicked { .. } | RunError::Thread { .. }) => bug.into(),
-    })?;
+    let (snapshot, failure) = match ended {
+        Ok(snapshot) => (snapshot, None),
+        // What was seen until then is reported all the same.
+        Err(RunError::Source(error)) => {
+            let last_error = Some(error.to_string());
+            let snapshot = Snapshot { last_error, ..observer.snapshot() };
+            (snapshot, Some(Failure::unavailable(error)))
+        }
+        Err(bug @ (RunError::Panicked { .. } | RunError::Thread { .. })) => return Err(bug.into()),
+    };
 
     let report =
         Report::new(&snapshot, &opened.facts, RunTime { started, elapsed }, last.as_deref());
@@ -190,6 +206,9 @@ pub(crate) fn run(
         Form::Text => out.line(Table { report: &report, snapshot: &snapshot }),
         Form::Json => out.json(&report),
     };
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     // A reader who has left early does not make a failed run a good one.
     if let Some(dumped) = opened.dumped {
         dumped.judge()?;
@@ -214,13 +233,13 @@ struct Opened {
 impl Opened {
     fn new(args: &RunArgs, config: &Config, stop: &StopSignal) -> Result<Self, Failure> {
         let chosen = network::load(&config.network.file, args.input_size)
-            .map_err(|error| blame(args.network.is_some() || args.input_size.is_some(), error))?;
+            .map_err(|error| blame(args.name_what_is_seen(), error))?;
         let clock = match config.source.pace {
             Pace::Real => Clock::monotonic(stop.clone()),
             Pace::Max => Clock::simulated(stop.clone()),
         };
         let simulated = Simulated::new(source_options(&config.source), &chosen.network, clock)
-            .map_err(|error| blame(args.scene.is_some(), error.into()))?;
+            .map_err(|error| blame(args.name_what_is_seen(), error.into()))?;
         let web = match config.web.listen {
             Listen::Off => None,
             Listen::At(address) => Some(Web::bind(address)?),

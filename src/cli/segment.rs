@@ -70,6 +70,10 @@ pub(crate) fn segment(
     refuse_to_mix(&args.images, &args.output)?;
     refuse_to_replace_a_picture(&pictures, &names, &args.output)?;
 
+    let csv = args.output.join("summary.csv");
+    // An earlier one would pass for this run's if this one came to nothing.
+    write::remove(&csv)?;
+
     let mut work = Work {
         clock: Clock::monotonic(StopSignal::default()),
         whole_frame: WholeFrame::new(&chosen.network)?,
@@ -93,7 +97,7 @@ pub(crate) fn segment(
             Err(Refused::Picture(error)) => {
                 let error = format!("{error:#}");
                 progress.aside(|| tell(format_args!("qsegment: {error}")));
-                summary.failed.push(Failed { file: picture.clone(), error });
+                summary.failed.push(Failed { file: picture.display().to_string(), error });
             }
             // With nowhere to write, the next picture would fail as well.
             Err(Refused::Output(error)) => return Err(error.into()),
@@ -101,8 +105,7 @@ pub(crate) fn segment(
     }
     drop(progress);
     if !summary.pictures.is_empty() {
-        let csv = args.output.join("summary.csv");
-        write::whole_file(&csv, |writer| summary.write_csv(writer))?;
+        write::file(&csv, |writer| summary.write_csv(writer))?;
     }
     match form {
         Form::Json => out.json(&summary)?,

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod overlay;
 pub mod report;
 pub mod web;
+pub mod whole_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

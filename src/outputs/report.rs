@@ -5,7 +5,7 @@
 //! there only, and a test can compare the rest byte for byte.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ use super::figures::{
     COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorRates, StageFigures, sensor_time,
 };
 use super::overlay::{Freshness, Overlay, Style, mask};
-use super::{DISCLAIMER, OutputError};
+use super::{DISCLAIMER, OutputError, whole_file};
 use crate::pipeline::geometry::Size;
 use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Frame, Snapshot};
@@ -220,16 +220,8 @@ impl ReportFolder {
             cause: error.to_string(),
         };
         fs::create_dir_all(folder).map_err(refused)?;
-        let trial = partial(folder, "trial");
-        File::create(&trial).map_err(refused)?;
-        fs::remove_file(&trial).map_err(refused)?;
+        whole_file::probe(&folder.join(REPORT_FILE)).map_err(refused)?;
         Ok(Self(folder.to_owned()))
-    }
-
-    /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.0
     }
 
     /// Writes the pictures of `last` and then the report that names them. Each file appears whole
@@ -257,25 +249,12 @@ impl ReportFolder {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), OutputError> {
-        let unfinished = partial(&self.0, name);
-        let written = File::create(&unfinished)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| fs::rename(&unfinished, self.0.join(name)));
-        written.map_err(|error| {
-            // The first error is the one to report; a file that cannot be removed either is hidden
-            // and small.
-            drop(fs::remove_file(&unfinished));
-            self.refused(name, &error)
-        })
+        whole_file::write(&self.0.join(name), |file| file.write_all(bytes))
+            .map_err(|error| self.refused(name, &error))
     }
 
     fn remove(&self, name: &str) -> Result<(), OutputError> {
-        match fs::remove_file(self.0.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(self.refused(name, &error))
-            }
-            _ => Ok(()),
-        }
+        whole_file::remove(&self.0.join(name)).map_err(|error| self.refused(name, &error))
     }
 
     fn refused(&self, name: &str, error: &io::Error) -> OutputError {
@@ -309,11 +288,6 @@ pub(super) fn png(pixels: &[u8], size: Size, colour: ExtendedColorType) -> Vec<u
         .write_image(pixels, side(size.width()), side(size.height()), colour)
         .expect("a Vec takes everything, and there are as many pixels as the size says");
     encoded
-}
-
-/// Hidden, in the same folder so that a rename cannot cross file systems.
-fn partial(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!(".{name}.{}.partial", std::process::id()))
 }
 
 const REPORT_FILE: &str = "report.json";

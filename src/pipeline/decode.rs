@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A buffer whose DNN lines are damaged is refused whole: counted under one reason and then
-//! forgotten. What it should have brought is missed by pairing, which counts that as unpaired.
+//! forgotten. If it should have brought one half of a pair, pairing misses that half and counts the
+//! other as unpaired; a pair that was in it whole is only in the count of its reason.
 //! Damaged embedded lines cost only the register values.
 
 use super::pairing::{Arrival, Pairing, Picture};

@@ -149,12 +149,6 @@ impl<T> Bounded<T> {
         self.changed.notify_all();
         value
     }
-    /// Takes a value if there is one.
-    pub fn try_take(&self) -> Option<T> {
-        let value = self.state.lock().expect(NOT_POISONED).values.pop_front();
-        self.changed.notify_all();
-        value
-    }
     /// No value is accepted any more; what is inside can still be taken.
     pub fn close(&self) {
         self.state.lock().expect(NOT_POISONED).closed = true;
@@ -242,7 +236,6 @@ mod tests {
         assert_eq!(queue.offer(3), Err(3));
         assert_eq!(queue.dropped(), 1);
         assert_eq!((queue.take(), queue.take()), (Some(1), Some(2)));
-        assert_eq!(queue.try_take(), None);
     }
 
     #[test]

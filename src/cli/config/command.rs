@@ -37,6 +37,7 @@ pub(crate) fn config(
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
     let used = chosen.map(Path::to_owned).or_else(default_path);
+    let shown = |file: Option<&Path>| file.map(|file| file.display().to_string());
     match &args.command {
         ConfigCommand::Check { file } => {
             let file = file.as_deref().or(used.as_deref());
@@ -44,18 +45,20 @@ pub(crate) fn config(
             let name = file.map_or("built-in defaults".into(), |file| file.display().to_string());
             match form {
                 Form::Text => out.line(format_args!("{name}: every key and value is right"))?,
-                Form::Json => out.json(&Checked { version: 1, file, right: true })?,
+                Form::Json => out.json(&Checked { version: 1, file: shown(file), right: true })?,
             }
         }
         ConfigCommand::Show => {
             let config = Config::load(used.as_deref()).map_err(Failure::configuration)?;
             match form {
                 Form::Text => out.line(toml::to_string(&config)?.trim_end())?,
-                Form::Json => out.json(&Shown { version: 1, file: used.as_deref(), config })?,
+                Form::Json => {
+                    out.json(&Shown { version: 1, file: shown(used.as_deref()), config })?
+                }
             }
         }
         ConfigCommand::Path => match (form, &used) {
-            (Form::Json, _) => out.json(&Found { version: 1, file: used.as_deref() })?,
+            (Form::Json, _) => out.json(&Found { version: 1, file: shown(used.as_deref()) })?,
             (Form::Text, Some(file)) => out.line(file.display())?,
             (Form::Text, None) => out.line(format_args!(
                 "no file: built-in defaults are used; {} would be read if it were there",
@@ -67,21 +70,21 @@ pub(crate) fn config(
 }
 
 #[derive(Serialize)]
-struct Checked<'a> {
+struct Checked {
     version: u32,
-    file: Option<&'a Path>,
+    file: Option<String>,
     right: bool,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct Shown {
     version: u32,
-    file: Option<&'a Path>,
+    file: Option<String>,
     config: Config,
 }
 
 #[derive(Serialize)]
-struct Found<'a> {
+struct Found {
     version: u32,
-    file: Option<&'a Path>,
+    file: Option<String>,
 }

@@ -92,7 +92,10 @@ impl Comparison {
             Self::Under => "<",
         }
     }
-    #[allow(clippy::float_cmp)] // Counters are integers; for times the operator asked for equality.
+    #[expect(
+        clippy::float_cmp,
+        reason = "counters are integers; for times the operator asked for equality"
+    )]
     fn holds(self, found: f64, limit: f64) -> bool {
         match self {
             Self::AtLeast => found >= limit,

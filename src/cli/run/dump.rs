@@ -63,7 +63,7 @@ impl FrameSource for Dumping {
         if next == Next::Frame {
             let mut outcome = self.outcome.lock().expect(NOT_POISONED);
             if matches!(*outcome, Outcome::Waiting) && is_complete(frame) {
-                *outcome = match write::whole_file(&self.path, |w| w.write_all(&frame.metadata)) {
+                *outcome = match write::file(&self.path, |w| w.write_all(&frame.metadata)) {
                     Ok(()) => Outcome::Written,
                     Err(error) => Outcome::Failed(error),
                 };

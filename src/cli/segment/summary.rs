@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use qsegment::outputs::DISCLAIMER;
@@ -26,7 +26,7 @@ pub(crate) struct Summary {
 /// One picture that was segmented.
 #[derive(Debug, Serialize)]
 pub(crate) struct Segmented {
-    file: PathBuf,
+    file: String,
     /// Results are `name`_mask.png and so on.
     name: String,
     width: usize,
@@ -42,7 +42,7 @@ pub(crate) struct Segmented {
 /// One picture that could not be.
 #[derive(Debug, Serialize)]
 pub(crate) struct Failed {
-    pub(crate) file: PathBuf,
+    pub(crate) file: String,
     pub(crate) error: String,
 }
 
@@ -64,7 +64,7 @@ impl Summary {
             writeln!(
                 to,
                 "{},{},{},{},{:.6},{:.6},{},{},{},{:.1},{DISCLAIMER}",
-                quoted(&picture.file.display().to_string()),
+                quoted(&picture.file),
                 quoted(&picture.name),
                 picture.width,
                 picture.height,
@@ -85,7 +85,7 @@ impl Segmented {
     pub(crate) fn new(file: &Path, name: String, frame: &Frame, took: Duration) -> Self {
         let sum: u64 = frame.probability.iter().map(|&byte| u64::from(byte)).sum();
         Self {
-            file: file.to_owned(),
+            file: file.display().to_string(),
             name,
             width: frame.width,
             height: frame.height,
@@ -101,7 +101,7 @@ impl fmt::Display for Segmented {
         write!(
             f,
             "{}  {}x{}  vessels {:.1} %  {:.0} ms  -> {}_*.png",
-            self.file.display(),
+            self.file,
             self.width,
             self.height,
             100.0 * self.vessel_fraction,
