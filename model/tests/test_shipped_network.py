@@ -24,5 +24,7 @@ def test_float_weights_load():
 
 @pytest.mark.parametrize("path", sorted(NETWORK.iterdir()), ids=lambda path: path.name)
 def test_no_file_names_a_place_on_the_machine_that_made_it(path):
+    # Exporters like to keep stack traces: Python files, and the home or folder they lie in.
     content = path.read_bytes()
-    assert [place for place in (b"/home/", b"/root/", b"/opt/", b"/tmp/", b"site-packages") if place in content] == []
+    places = [".py", "site-packages", str(Path.home()), str(Path(__file__).parents[2])]
+    assert [place for place in places if place.encode() in content] == []
