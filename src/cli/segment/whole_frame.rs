@@ -14,6 +14,7 @@ use anyhow::ensure;
 use qsegment::emulator::{Engine, Network};
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::formats::tensor::QuantParams;
+use qsegment::outputs::overlay::Resample;
 use qsegment::pipeline::Frame;
 use qsegment::pipeline::geometry::{Size, Transform};
 use qsegment::pipeline::vessels;
@@ -71,7 +72,8 @@ impl WholeFrame {
             *byte = self.probability_of[usize::from(*byte)];
         }
         let back = Transform::stretch(self.said, self.seen).then(placed.inverse());
-        let probability = spread(&self.output, self.said, back, size);
+        let mut probability = Vec::new();
+        Resample::new(back, self.said, size).run::<1>(&self.output, &mut probability);
         Frame {
             width: size.width(),
             height: size.height(),
@@ -97,33 +99,18 @@ fn whole(frame: Size, to_picture: Transform) -> View {
     }
 }
 
-/// Bilinear between pixel centres.
-fn spread(map: &[u8], from: Size, way: Transform, to: Size) -> Vec<u8> {
-    let columns = way.column_taps(from, to);
-    let mut spread = Vec::with_capacity(to.pixels());
-    for row in way.row_taps(from, to) {
-        let above = &map[row.first * from.width()..][..from.width()];
-        let below = &map[row.second * from.width()..][..from.width()];
-        spread.extend(columns.iter().map(|column| {
-            let mix = |first: u32, second: u32, weight: u16| {
-                first * (256 - u32::from(weight)) + second * u32::from(weight)
-            };
-            let across = |row: &[u8]| {
-                mix(row[column.first].into(), row[column.second].into(), column.weight)
-            };
-            let mixed = (mix(across(above), across(below), row.weight) + 0x8000) >> 16;
-            u8::try_from(mixed).expect("a weighted mean of bytes is a byte")
-        }));
-    }
-    spread
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn size(width: usize, height: usize) -> Size {
         Size::new(width, height).unwrap()
+    }
+
+    fn spread(map: &[u8], from: Size, way: Transform, to: Size) -> Vec<u8> {
+        let mut spread = Vec::new();
+        Resample::new(way, from, to).run::<1>(map, &mut spread);
+        spread
     }
 
     #[test]

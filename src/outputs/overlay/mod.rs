@@ -19,7 +19,7 @@ use crate::pipeline::Frame;
 use crate::pipeline::geometry::Size;
 use crate::pipeline::skeleton::Thinning;
 use crate::source::clock::Timestamp;
-use resample::Resample;
+pub use resample::Resample;
 use signs::Canvas;
 
 /// Whether what is shown is what the sensor sees now.
@@ -306,7 +306,7 @@ fn resample(kept: &mut Option<Resample>, from: Size, to: Size) -> &mut Resample 
     if kept.as_ref().is_none_or(|resample| resample.sizes() != (from, to)) {
         *kept = None;
     }
-    kept.get_or_insert_with(|| Resample::new(from, to))
+    kept.get_or_insert_with(|| Resample::stretch(from, to))
 }
 
 /// `alpha` is 0..=256: 256 is the colour alone.

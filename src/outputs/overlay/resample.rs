@@ -4,7 +4,7 @@ use crate::pipeline::geometry::{Size, Tap, Transform};
 
 /// One scaling, with its tables; the same for every frame of a run.
 #[derive(Debug)]
-pub(super) struct Resample {
+pub struct Resample {
     from: Size,
     to: Size,
     columns: Vec<Tap>,
@@ -14,8 +14,16 @@ pub(super) struct Resample {
 }
 
 impl Resample {
-    pub(super) fn new(from: Size, to: Size) -> Self {
-        let transform = Transform::stretch(from, to);
+    /// All of `from` stretched to all of `to`.
+    #[must_use]
+    pub fn stretch(from: Size, to: Size) -> Self {
+        Self::new(Transform::stretch(from, to), from, to)
+    }
+
+    /// `transform` leads from pixels of `from` to pixels of `to`; beyond its edge `from` goes on as it
+    /// is there.
+    #[must_use]
+    pub fn new(transform: Transform, from: Size, to: Size) -> Self {
         let columns = transform.column_taps(from, to);
         let rows = transform.row_taps(from, to);
         Self { from, to, columns, rows, between: Vec::new() }
@@ -27,7 +35,10 @@ impl Resample {
 
     /// `source` has `CHANNELS` interleaved bytes a pixel; `target` is resized to fit and written
     /// whole.
-    pub(super) fn run<const CHANNELS: usize>(&mut self, source: &[u8], target: &mut Vec<u8>) {
+    ///
+    /// # Panics
+    /// When `source` has fewer pixels than its size says.
+    pub fn run<const CHANNELS: usize>(&mut self, source: &[u8], target: &mut Vec<u8>) {
         let row_len = self.from.width() * CHANNELS;
         target.resize(self.to.pixels() * CHANNELS, 0);
         self.between.resize(row_len, 0);
@@ -57,7 +68,7 @@ mod tests {
 
     fn scaled<const CHANNELS: usize>(source: &[u8], from: Size, to: Size) -> Vec<u8> {
         let mut target = vec![0xa5; 3];
-        Resample::new(from, to).run::<CHANNELS>(source, &mut target);
+        Resample::stretch(from, to).run::<CHANNELS>(source, &mut target);
         target
     }
 
