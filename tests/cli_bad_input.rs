@@ -172,6 +172,20 @@ fn file_names_that_are_not_utf_8_stand_in_the_json() {
     assert!(output.status.success(), "{output:?}");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["pictures"].as_array().unwrap().len(), 1);
+
+    let buffer = "run --no-web --pace max --frames 9 --input-size 48x48 --dump-metadata a.bin";
+    let done = qsegment(dir.path(), &buffer.split(' ').collect::<Vec<_>>());
+    assert!(done.status.success(), "{done:?}");
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.bin");
+    fs::rename(dir.path().join("a.bin"), dir.path().join(name)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_qsegment"))
+        .current_dir(dir.path())
+        .args(["inspect".as_ref(), name, "--json".as_ref()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["kind"], "metadata buffer");
 }
 
 /// A folder whose second picture cannot be shown ends the source after five seconds of its schedule.

@@ -1,11 +1,9 @@
 //! `qsegment inspect`: what is in a file, line by line.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
 use clap::Args;
 use qsegment::formats::embedded::embedded_line_len_bytes;
 use qsegment::formats::metadata::guess_embedded_line_len;
@@ -16,6 +14,7 @@ use serde::Serialize;
 use super::config::{Mode, Packing};
 use super::kind::kind_of;
 use super::out::Out;
+use super::read;
 use super::{Failure, Form};
 
 /// Print what is in a metadata buffer of the sensor
@@ -39,15 +38,17 @@ pub(crate) struct InspectArgs {
 }
 
 pub(crate) fn inspect(args: &InspectArgs, form: Form, out: &mut Out) -> Result<ExitCode, Failure> {
-    let bytes = read(&args.file)?;
-    let line_len = embedded_line_len(args, &bytes)
-        .with_context(|| format!("cannot inspect {}", args.file.display()))?;
+    let file = args.file.display();
+    let bytes =
+        read::at_most(&args.file, &file, MAX_LEN_BYTES, "a metadata buffer is at most 10 MiB")?;
+    let line_len =
+        embedded_line_len(args, &bytes).with_context(|| format!("cannot inspect {file}"))?;
     let description = Description::new(&bytes, line_len);
     match form {
         Form::Text => out.line(description.to_string().trim_end())?,
         Form::Json => out.json(&Inspected {
             version: 1,
-            file: &args.file,
+            file: file.to_string(),
             kind: "metadata buffer",
             description,
         })?,
@@ -56,29 +57,13 @@ pub(crate) fn inspect(args: &InspectArgs, form: Form, out: &mut Out) -> Result<E
 }
 
 #[derive(Serialize)]
-struct Inspected<'a> {
+struct Inspected {
     /// Of this document; raised when a field changes its meaning.
     version: u32,
-    file: &'a Path,
+    file: String,
     kind: &'static str,
     #[serde(flatten)]
     description: Description,
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let shown = path.display();
-    let file =
-        File::open(path).with_context(|| format!("cannot open {shown} (is the path right?)"))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_LEN_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("cannot read {shown}"))?;
-    ensure!(
-        bytes.len() as u64 <= MAX_LEN_BYTES,
-        "{shown} is over {} MiB; a metadata buffer is at most 10 MiB",
-        MAX_LEN_BYTES >> 20
-    );
-    Ok(bytes)
 }
 
 /// The driver's buffer is 2 x 5072 + 2560 x (2 + 2 x 2045) bytes at most, since the line counts of both

@@ -14,6 +14,7 @@ mod kind;
 mod network;
 mod out;
 mod progress;
+mod read;
 mod run;
 mod segment;
 mod write;

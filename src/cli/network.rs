@@ -1,17 +1,16 @@
 //! Reading the network that a command runs.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use qsegment::emulator;
 use serde::Serialize;
 
 use super::builtin;
 use super::config::NetworkFile;
 use super::kind::kind_of;
+use super::read;
 
 /// A network and where it comes from.
 #[derive(Debug)]
@@ -41,7 +40,7 @@ pub(crate) fn load(file: &NetworkFile, size: Option<InputSize>) -> anyhow::Resul
                 .context("the built-in network cannot be loaded")?,
         },
         NetworkFile::Path(path) => {
-            let bytes = read(path)?;
+            let bytes = read_network(path)?;
             let network = emulator::Network::load(&bytes)
                 .with_context(|| format!("cannot use the network {}", path.display()))?;
             let name = path.display().to_string();
@@ -56,19 +55,14 @@ pub(crate) fn load(file: &NetworkFile, size: Option<InputSize>) -> anyhow::Resul
     Ok(Chosen { network, ..chosen })
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+fn read_network(path: &Path) -> anyhow::Result<Vec<u8>> {
     let shown = path.display();
-    let file = File::open(path)
-        .with_context(|| format!("cannot open the network {shown} (is the path right?)"))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_NETWORK_LEN_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .with_context(|| format!("cannot read the network {shown}"))?;
-    ensure!(
-        bytes.len() as u64 <= MAX_NETWORK_LEN_BYTES,
-        "the network {shown} is over {} MiB; one that fits into the sensor is under 8 MiB",
-        MAX_NETWORK_LEN_BYTES >> 20
-    );
+    let bytes = read::at_most(
+        path,
+        format_args!("the network {shown}"),
+        MAX_NETWORK_LEN_BYTES,
+        "one that fits into the sensor is under 8 MiB",
+    )?;
     match kind_of(&bytes) {
         "an ONNX network" | "a file of unknown kind" => Ok(bytes),
         kind => bail!("{shown} is {kind}, not an ONNX network; give the MCTQ export (.onnx)"),
