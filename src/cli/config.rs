@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::ValueEnum;
 use qsegment::formats::embedded::LinePacking;
+use qsegment::outputs::OutputError;
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
+use qsegment::outputs::web;
 use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
@@ -207,19 +209,12 @@ pub(crate) enum Listen {
 }
 
 impl Listen {
-    /// Refuses an address that others could reach: there is no token yet to keep them out.
-    pub(crate) fn check(self) -> anyhow::Result<()> {
-        if let Self::At(address) = self
-            && !address.ip().is_loopback()
-        {
-            bail!(
-                "at {address} anybody who reaches this machine could watch, so only its own \
-                 addresses are allowed; use 127.0.0.1:{port} and an SSH tunnel \
-                 (ssh -L {port}:127.0.0.1:{port} THIS_MACHINE)",
-                port = address.port()
-            );
+    /// What can be refused without taking the port.
+    pub(crate) fn check(self) -> Result<(), OutputError> {
+        match self {
+            Self::Off => Ok(()),
+            Self::At(address) => web::Web::check(address),
         }
-        Ok(())
     }
 }
 

@@ -74,12 +74,15 @@ pub struct Serving {
 }
 
 impl Web {
+    /// Refuses an address that other machines could reach: there is no token yet to keep them out.
+    pub fn check(address: SocketAddr) -> Result<(), OutputError> {
+        if address.ip().is_loopback() { Ok(()) } else { Err(OutputError::NotLoopback(address)) }
+    }
+
     /// Takes the port, so that one in use is found before the camera starts. Port 0 takes a free
     /// one.
     pub fn bind(address: SocketAddr) -> Result<Self, OutputError> {
-        if !address.ip().is_loopback() {
-            return Err(OutputError::NotLoopback(address));
-        }
+        Self::check(address)?;
         // On Unix, std sets SO_REUSEADDR: a port of a daemon that has just ended is free at once,
         // and one that somebody listens on is still refused.
         let refused = |error: Error| match error.kind() {
