@@ -17,7 +17,7 @@ use super::flat_buffer::Table;
 use super::reader::ParseError;
 use super::tensor::{Dimension, QuantParams};
 
-mod emit;
+pub(super) mod emit;
 
 /// All networks that the sensor holds.
 #[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
@@ -84,13 +84,36 @@ impl ApParams {
     /// what was parsed from a real file re-emits byte for byte.
     #[must_use]
     pub fn emit(&self) -> Vec<u8> {
-        emit::emit(self)
+        emit::emit(self, |n| Created::in_vector_order(&self.networks[n]))
+    }
+
+    /// The same, with the tensors of network `n` created in the order `created(n)`; the bytes of a
+    /// FlatBuffer depend on it.
+    #[must_use]
+    pub(super) fn emit_created(&self, created: impl Fn(usize) -> Created) -> Vec<u8> {
+        emit::emit(self, created)
     }
 
     /// The first network with this id.
     #[must_use]
     pub fn network(&self, id: u16) -> Option<&Network> {
         self.networks.iter().find(|network| network.id == id)
+    }
+}
+
+/// In which order the tensors of a network are created: indices into its vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Created {
+    pub(super) inputs: Vec<usize>,
+    pub(super) outputs: Vec<usize>,
+}
+
+impl Created {
+    fn in_vector_order(network: &Network) -> Self {
+        Self {
+            inputs: (0..network.inputs.len()).collect(),
+            outputs: (0..network.outputs.len()).collect(),
+        }
     }
 }
 
@@ -134,7 +157,7 @@ fn output_tensor(table: &Table<'_>) -> Result<OutputTensorInfo, ParseError> {
 }
 
 /// `numOfDimensions` repeats the vector's length; where the two differ, neither can be trusted.
-fn dimensions(table: &Table<'_>) -> Result<Vec<Dimension>, ParseError> {
+pub(super) fn dimensions(table: &Table<'_>) -> Result<Vec<Dimension>, ParseError> {
     let tables = table.tables(TENSOR_DIMENSIONS, MAX_DIMENSIONS, "dimensions")?;
     let stated = table.u8(TENSOR_DIMENSION_COUNT, "numOfDimensions")?;
     if usize::from(stated) != tables.len() {
@@ -157,7 +180,7 @@ fn dimension(table: &Table<'_>) -> Result<Dimension, ParseError> {
     })
 }
 
-fn is_signed(table: &Table<'_>, id: usize) -> Result<bool, ParseError> {
+pub(super) fn is_signed(table: &Table<'_>, id: usize) -> Result<bool, ParseError> {
     match table.u8(id, "format")? {
         0 => Ok(true),
         1 => Ok(false),
@@ -206,16 +229,16 @@ pub const MAX_PARSED_LEN_BYTES: usize = MAX_NETWORKS
 // Field numbers of the schema. A vtable keeps the place of field n at byte 4 + 2n.
 const AP_PARAMS_NETWORKS: usize = 0;
 
-const NETWORK_ID: usize = 0;
-const NETWORK_NAME: usize = 1;
-const NETWORK_KIND: usize = 2;
-const NETWORK_INPUTS: usize = 3;
-const NETWORK_OUTPUTS: usize = 4;
+pub(super) const NETWORK_ID: usize = 0;
+pub(super) const NETWORK_NAME: usize = 1;
+pub(super) const NETWORK_KIND: usize = 2;
+pub(super) const NETWORK_INPUTS: usize = 3;
+pub(super) const NETWORK_OUTPUTS: usize = 4;
 
-const TENSOR_ID: usize = 0;
-const TENSOR_NAME: usize = 1;
-const TENSOR_DIMENSION_COUNT: usize = 2;
-const TENSOR_DIMENSIONS: usize = 3;
+pub(super) const TENSOR_ID: usize = 0;
+pub(super) const TENSOR_NAME: usize = 1;
+pub(super) const TENSOR_DIMENSION_COUNT: usize = 2;
+pub(super) const TENSOR_DIMENSIONS: usize = 3;
 const INPUT_SHIFT: usize = 4;
 const INPUT_SCALE: usize = 5;
 const INPUT_FORMAT: usize = 6;

@@ -98,6 +98,22 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Four bytes; 0 where absent.
+    pub(super) fn u32(&self, id: usize, field: &'static str) -> Result<u32, ParseError> {
+        match self.place(id, 4, field)? {
+            Some(at) => Reader::at(self.buffer, at).u32_le(field),
+            None => Ok(0),
+        }
+    }
+
+    /// A table; `None` where absent.
+    pub(super) fn table(&self, id: usize, field: &'static str) -> Result<Option<Self>, ParseError> {
+        let Some(place) = self.place(id, 4, field)? else {
+            return Ok(None);
+        };
+        follow(self.buffer, place, field).and_then(|at| Self::at(self.buffer, at)).map(Some)
+    }
+
     /// A number; 0.0 where absent. Infinities and NaN are refused.
     pub(super) fn f32(&self, id: usize, field: &'static str) -> Result<f32, ParseError> {
         let Some(at) = self.place(id, 4, field)? else {

@@ -1,4 +1,4 @@
-//! Bytes to values and back: the sensor's metadata buffer.
+//! Bytes to values and back: the sensor's metadata buffer, and the file for the sensor.
 //!
 //! ```text
 //!   metadata buffer of one frame
@@ -10,17 +10,36 @@
 //!   metadata.rs parts embedded lines and DNN lines;  print.rs says what the whole holds
 //! ```
 //!
-//! Everything here is pure: no I/O, no clock, no log, no unsafe. Parsers refuse with field, offset,
+//! ```text
+//!   packerOut.zip --packer_out.rs--> network.rpk
+//!     dnn_params.rs (XML)              rpk.rs       blocks, sections:  ap_params.rs, dsp_params.rs, binaries
+//!                                      cpio.rs      archive behind them:
+//!                                        imx500_regs.rs, network_info.rs, network_intrinsics.rs
+//!   kernel_driver.rs reads an .rpk as the driver does;  refusal.rs is why any of these is refused
+//! ```
+//!
+//! Everything here is pure: no I/O of its own, no clock, no log, no unsafe. Parsers refuse with field, offset,
 //! got and want; they never panic and never allocate more than their stated bound.
 
 pub mod ap_params;
+pub mod cpio;
 pub mod dnn_lines;
+pub mod dnn_params;
+pub mod dsp_params;
 pub mod embedded;
 mod flat_buffer;
+pub mod imx500_regs;
+mod input_norm;
 pub mod input_tensor;
+pub mod kernel_driver;
 mod line_stream;
 pub mod metadata;
+pub mod network_info;
+pub mod network_intrinsics;
 pub mod output_tensor;
+pub mod packer_out;
 pub mod print;
 pub mod reader;
+pub mod refusal;
+pub mod rpk;
 pub mod tensor;

@@ -103,6 +103,15 @@ pub struct TensorDescription {
     pub stored: Part<Statistics>,
 }
 
+/// A network and its tensors as lines of text, each behind `indent`.
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkText<'a> {
+    /// What is printed.
+    pub network: &'a Network,
+    /// What every line begins with.
+    pub indent: &'a str,
+}
+
 /// Range and mean of integers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Statistics {

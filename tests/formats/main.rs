@@ -5,14 +5,20 @@
 #[path = "../fuzz/exercise.rs"]
 pub mod exercise;
 
+#[path = "../packer_out/mod.rs"]
+mod packer_out_file;
+
 mod allocated;
 mod ap_params;
 mod buffer;
 mod corpus;
 mod damage;
+mod damage_packer_out;
+mod damage_rpk;
 mod dnn_lines;
 mod embedded;
 mod input_tensor;
 mod output_tensor;
 mod print;
 mod round_trip;
+mod rpk;

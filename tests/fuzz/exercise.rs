@@ -1,13 +1,20 @@
 //! What the fuzz targets do with their bytes, and what `tests/formats` does with the same bytes:
 //! all that can be parsed is printed, and what can be emitted again must mean the same.
 
+use std::io::Cursor;
+
 use qsegment::formats::ap_params::{ApParams, Network};
 use qsegment::formats::dnn_lines::{DnnLines, Region, network_of};
+use qsegment::formats::dnn_params::DnnParams;
+use qsegment::formats::dsp_params;
 use qsegment::formats::embedded::SensorState;
 use qsegment::formats::input_tensor::{ColourOrder, InputLayout};
+use qsegment::formats::kernel_driver::Verdict;
 use qsegment::formats::metadata::{guess_embedded_line_len, split};
 use qsegment::formats::output_tensor::OutputLayout;
+use qsegment::formats::packer_out::PackerOut;
 use qsegment::formats::print::Description;
+use qsegment::formats::rpk::{Rpk, blocks, inconsistencies, sections};
 
 /// Two bytes, little-endian: the length of an embedded line. The rest: a metadata buffer.
 pub fn metadata_buffer(bytes: &[u8]) {
@@ -35,6 +42,58 @@ pub fn buffer(metadata: &[u8], line_len: usize) {
     with_network(&lines.input, input);
     if let Some(region) = &lines.output {
         with_network(region, outputs);
+    }
+}
+
+/// A file for the sensor: what is accepted is written again byte for byte, and all that can be read of
+/// the rest is read.
+pub fn rpk(bytes: &[u8]) {
+    let (found, _) = blocks(bytes);
+    let (payload, _) = sections(bytes, &found);
+    payload.sections.iter().for_each(|section| ap_params(&section.data));
+    let verdict = Verdict::new(bytes);
+    assert!(verdict.upload_len_bytes <= bytes.len());
+    serde_json::to_string(&verdict).expect("a verdict holds no maps and no NaN");
+    if let Ok(rpk) = Rpk::parse(bytes) {
+        assert!(rpk.emit() == bytes, "what is accepted is written again");
+        inconsistencies(&rpk).iter().for_each(|refusal| assert!(!refusal.to_string().is_empty()));
+    }
+}
+
+/// A packerOut.zip.
+pub fn packer_out(bytes: &[u8]) {
+    if let Ok(packer_out) = PackerOut::read(Cursor::new(bytes))
+        && let Ok(made) = packer_out.into_rpk(ColourOrder::Bgr)
+    {
+        let file = made.emit();
+        assert_eq!(file.len(), made.len_bytes());
+        assert!(Rpk::parse(&file).expect("what is packed is whole").emit() == file);
+        assert!(inconsistencies(&made).is_empty());
+    }
+}
+
+/// The text of dnnParams.xml.
+pub fn dnn_params(bytes: &[u8]) {
+    let Ok(params) = std::str::from_utf8(bytes)
+        .map_err(drop)
+        .and_then(|text| DnnParams::parse(text).map_err(drop))
+    else {
+        return;
+    };
+    assert_eq!(DnnParams::parse(&params.emit()).as_ref(), Ok(&params));
+    let emitted = dsp_params::emit(&params);
+    if let Ok(parsed) = dsp_params::parse(&emitted) {
+        assert_eq!(parsed.networks.len(), params.networks.len());
+    }
+}
+
+/// A FlatBuffer of DSP parameters.
+pub fn dsp_params_buffer(bytes: &[u8]) {
+    if let Ok(params) = dsp_params::parse(bytes) {
+        // Vectors come out by ordinal, whatever their order was.
+        let again = dsp_params::parse(&dsp_params::emit(&params)).expect("it was emitted");
+        assert_eq!(again.ap_params(), params.ap_params());
+        assert_eq!(again.l2_memory, params.l2_memory);
     }
 }
 

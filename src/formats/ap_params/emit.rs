@@ -2,21 +2,24 @@
 //!
 //! A FlatBuffer grows from its end to its beginning. Objects are created in this order: for each
 //! tensor its dimensions, their vector, its name, the table; then the network's name, type and two
-//! vectors; then the network. Fields that are zero are left out and equal vtables are shared. The
+//! vectors; then the network. Tensors are created in the order of the converter's document, and
+//! vectors list them by their ordinals. Fields that are zero are left out and equal vtables are shared. The
 //! order of fields within a table is that of the calls below, which public networks show: what was
 //! parsed from them emits equal bytes.
 
 use flatbuffers::{FlatBufferBuilder, ForwardsUOffset, TableFinishedWIPOffset, Vector, WIPOffset};
 
-use super::{ApParams, InputTensorInfo, Network, OutputTensorInfo};
+use super::{ApParams, Created, InputTensorInfo, Network, OutputTensorInfo};
 use crate::formats::tensor::{Dimension, QuantParams};
 
-type TableOffset = WIPOffset<TableFinishedWIPOffset>;
-type VectorOffset<'b> = WIPOffset<Vector<'b, ForwardsUOffset<TableFinishedWIPOffset>>>;
+pub(in crate::formats) type TableOffset = WIPOffset<TableFinishedWIPOffset>;
+pub(in crate::formats) type VectorOffset<'b> =
+    WIPOffset<Vector<'b, ForwardsUOffset<TableFinishedWIPOffset>>>;
 
-pub(super) fn emit(params: &ApParams) -> Vec<u8> {
+pub(super) fn emit(params: &ApParams, created: impl Fn(usize) -> Created) -> Vec<u8> {
     let mut b = FlatBufferBuilder::new();
-    let networks: Vec<_> = params.networks.iter().map(|n| network(&mut b, n)).collect();
+    let networks = params.networks.iter().enumerate();
+    let networks: Vec<_> = networks.map(|(n, it)| network(&mut b, it, &created(n))).collect();
     let networks = b.create_vector(&networks);
     let table = b.start_table();
     b.push_slot_always(slot(super::AP_PARAMS_NETWORKS), networks);
@@ -25,9 +28,9 @@ pub(super) fn emit(params: &ApParams) -> Vec<u8> {
     b.finished_data().to_vec()
 }
 
-fn network(b: &mut FlatBufferBuilder<'_>, network: &Network) -> TableOffset {
-    let inputs: Vec<_> = network.inputs.iter().map(|t| input_tensor(b, t)).collect();
-    let outputs: Vec<_> = network.outputs.iter().map(|t| output_tensor(b, t)).collect();
+fn network(b: &mut FlatBufferBuilder<'_>, network: &Network, created: &Created) -> TableOffset {
+    let inputs = in_order(&network.inputs, &created.inputs, |tensor| input_tensor(b, tensor));
+    let outputs = in_order(&network.outputs, &created.outputs, |tensor| output_tensor(b, tensor));
     let name = b.create_string(&network.name);
     let kind = b.create_string(&network.kind);
     let inputs = b.create_vector(&inputs);
@@ -70,7 +73,22 @@ fn output_tensor(b: &mut FlatBufferBuilder<'_>, tensor: &OutputTensorInfo) -> Ta
     b.end_table(table)
 }
 
-fn dimensions<'b>(b: &mut FlatBufferBuilder<'b>, dimensions: &[Dimension]) -> VectorOffset<'b> {
+/// Creates the tensors' tables in this order and lists them as `tensors` has them.
+pub(in crate::formats) fn in_order<T>(
+    tensors: &[T],
+    created: &[usize],
+    mut create: impl FnMut(&T) -> TableOffset,
+) -> Vec<TableOffset> {
+    let mut tables: Vec<(usize, TableOffset)> =
+        created.iter().map(|&n| (n, create(&tensors[n]))).collect();
+    tables.sort_by_key(|&(n, _)| n);
+    tables.into_iter().map(|(_, table)| table).collect()
+}
+
+pub(in crate::formats) fn dimensions<'b>(
+    b: &mut FlatBufferBuilder<'b>,
+    dimensions: &[Dimension],
+) -> VectorOffset<'b> {
     let tables: Vec<_> = dimensions.iter().map(|d| dimension(b, d)).collect();
     b.create_vector(&tables)
 }
@@ -84,16 +102,16 @@ fn dimension(b: &mut FlatBufferBuilder<'_>, dimension: &Dimension) -> TableOffse
     b.end_table(table)
 }
 
-fn format(quant: QuantParams) -> u8 {
+pub(in crate::formats) fn format(quant: QuantParams) -> u8 {
     u8::from(!quant.signed)
 }
 
 /// More dimensions than the field can state saturate it, and `parse` then refuses the tensor.
-fn count(dimensions: &[Dimension]) -> u8 {
+pub(in crate::formats) fn count(dimensions: &[Dimension]) -> u8 {
     u8::try_from(dimensions.len()).unwrap_or(u8::MAX)
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "field numbers of the schema are below 8")]
-fn slot(id: usize) -> flatbuffers::VOffsetT {
+#[expect(clippy::cast_possible_truncation, reason = "field numbers of the schemas are below 10")]
+pub(in crate::formats) fn slot(id: usize) -> flatbuffers::VOffsetT {
     4 + 2 * id as flatbuffers::VOffsetT
 }

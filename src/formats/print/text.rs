@@ -2,7 +2,9 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use super::{Description, InputDescription, OutputDescription, Part, TensorDescription};
+use super::{
+    Description, InputDescription, NetworkText, OutputDescription, Part, TensorDescription,
+};
 use crate::formats::ap_params::{ApParams, Network};
 use crate::formats::dnn_lines::{DnnHeader, LINE_LEN_BYTES};
 use crate::formats::embedded::SensorState;
@@ -117,18 +119,25 @@ fn write_ap_params(f: &mut Formatter<'_>, params: &Part<ApParams>) -> Result {
 }
 
 fn write_network(f: &mut Formatter<'_>, network: &Network) -> Result {
-    // Names come out of the buffer: quoted, so that a control character cannot act.
-    writeln!(f, "{INDENT}network {} {:?}", network.id, network.name)?;
-    for tensor in &network.inputs {
-        write!(f, "{INDENT}  input {} {:?}", tensor.id, tensor.name)?;
-        writeln!(f, " {}, {}", Axes(&tensor.dimensions), Stored(8, tensor.quant))?;
+    NetworkText { network, indent: INDENT }.fmt(f)
+}
+
+impl Display for NetworkText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Self { network, indent } = self;
+        // Names come out of the file: quoted, so that a control character cannot act.
+        writeln!(f, "{indent}network {} {:?}", network.id, network.name)?;
+        for tensor in &network.inputs {
+            write!(f, "{indent}  input {} {:?}", tensor.id, tensor.name)?;
+            writeln!(f, " {}, {}", Axes(&tensor.dimensions), Stored(8, tensor.quant))?;
+        }
+        for tensor in &network.outputs {
+            let stored = Stored(tensor.bits_per_element, tensor.quant);
+            write!(f, "{indent}  output {} {:?}", tensor.id, tensor.name)?;
+            writeln!(f, " {}, {stored}", Axes(&tensor.dimensions))?;
+        }
+        Ok(())
     }
-    for tensor in &network.outputs {
-        let stored = Stored(tensor.bits_per_element, tensor.quant);
-        write!(f, "{INDENT}  output {} {:?}", tensor.id, tensor.name)?;
-        writeln!(f, " {}, {stored}", Axes(&tensor.dimensions))?;
-    }
-    Ok(())
 }
 
 fn write_tensor(f: &mut Formatter<'_>, tensor: &TensorDescription) -> Result {
