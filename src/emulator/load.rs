@@ -42,7 +42,7 @@ pub(super) fn load(file: &[u8]) -> Result<Graph, LoadError> {
     loader.finish(&graph.output)
 }
 
-fn decode(file: &[u8]) -> Result<ModelProto, LoadError> {
+pub(super) fn decode(file: &[u8]) -> Result<ModelProto, LoadError> {
     if file.len() > MAX_FILE_BYTES {
         return Err(LoadError::TooLarge { found: file.len(), limit: MAX_FILE_BYTES });
     }

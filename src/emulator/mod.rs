@@ -6,6 +6,7 @@
 //!                                             +----reference.rs           slow, the definition
 //! ```
 //!
+//! `survey.rs` gathers the facts of any ONNX file, `preflight.rs` says whether the sensor will take it.
 //! The engine equals `reference.rs` in every bit. Operators other than those of [`graph::Op`] are refused
 //! at load. Timing is not modelled: how long [`Engine::run`] takes says nothing about the sensor.
 
@@ -14,7 +15,9 @@ mod kernels;
 mod load;
 pub mod onnx;
 mod plan;
+pub mod preflight;
 pub mod reference;
+pub mod survey;
 
 pub use graph::TensorSpec;
 pub use load::LoadError;

@@ -5,17 +5,23 @@
 //!     7  graph: GraphProto
 //!          1  node: NodeProto*            5  attribute: AttributeProto*
 //!          5  initializer: TensorProto*
-//!         11  input, 12 output: ValueInfoProto*
+//!         11  input, 12 output, 13 value_info: ValueInfoProto*
 //! ```
 //!
 //! Field numbers are those of `onnx.proto3` (onnx 1.17, IR version 9). Fields that nobody here reads,
-//! such as names of producers and shapes of intermediate tensors, are left out; prost skips them.
+//! such as documentation, are left out; prost skips them.
 
 use prost::Message;
 
 /// A whole file.
 #[derive(Clone, PartialEq, Message)]
 pub struct ModelProto {
+    /// Program that wrote the file.
+    #[prost(string, tag = "2")]
+    pub producer_name: String,
+    /// Its version.
+    #[prost(string, tag = "3")]
+    pub producer_version: String,
     /// The computation; every useful file has one.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,
@@ -50,6 +56,9 @@ pub struct GraphProto {
     /// Outputs.
     #[prost(message, repeated, tag = "12")]
     pub output: Vec<ValueInfoProto>,
+    /// Types of tensors in between, where the exporter has written them.
+    #[prost(message, repeated, tag = "13")]
+    pub value_info: Vec<ValueInfoProto>,
 }
 
 /// One operator.
@@ -236,7 +245,7 @@ impl Level {
             (Self::Model, 8) | (Self::Shape, 1) => Content::Message(Self::Leaf),
             (Self::Graph, 1) => Content::Message(Self::Node),
             (Self::Graph, 5) | (Self::Attribute, 5) => Content::Message(Self::Tensor),
-            (Self::Graph, 11 | 12) => Content::Message(Self::ValueInfo),
+            (Self::Graph, 11..=13) => Content::Message(Self::ValueInfo),
             (Self::Node, 5) => Content::Message(Self::Attribute),
             (Self::ValueInfo, 2) => Content::Message(Self::Type),
             (Self::Type, 1) => Content::Message(Self::TensorType),

@@ -37,6 +37,7 @@ impl MctqFile {
         ModelProto {
             graph: Some(self.graph),
             opset_import: vec![opset("", 20), opset("mct_quantizers", 1)],
+            ..ModelProto::default()
         }
         .encode_to_vec()
     }
