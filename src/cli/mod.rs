@@ -101,7 +101,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
         Command::Run(args) => run::run(&args, config()?, form, &mut out),
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
-        Command::Inspect(args) => inspect::inspect(&args, form, &mut out),
+        Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
         }

@@ -28,3 +28,22 @@ pub(crate) fn at_most(
     );
     Ok(bytes)
 }
+
+/// The first bytes of a file, enough to tell its kind.
+pub(crate) fn start(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let file =
+        File::open(path).with_context(|| format!("cannot open {shown} (is the path right?)"))?;
+    let mut bytes = Vec::new();
+    file.take(4096).read_to_end(&mut bytes).with_context(|| format!("cannot read {shown}"))?;
+    Ok(bytes)
+}
+
+/// Largest .rpk that is read.
+pub(crate) const MAX_RPK_BYTES: u64 = 64 << 20;
+/// What that rests on.
+pub(crate) const RPK_REASON: &str = "the sensor holds 8 MiB";
+/// Largest ONNX file that is read.
+pub(crate) const MAX_ONNX_BYTES: u64 = 64 << 20;
+/// What that rests on.
+pub(crate) const ONNX_REASON: &str = "one that fits into the sensor is under 8 MiB";
