@@ -24,6 +24,7 @@ fn help_explains_every_command() {
     qsegment(&["--help"]).assert().success().stdout_eq(file!["cmd/help.stdout"]);
     qsegment(&["run", "--help"]).assert().success().stdout_eq(file!["cmd/help_run.stdout"]);
     qsegment(&["segment", "--help"]).assert().success().stdout_eq(file!["cmd/help_segment.stdout"]);
+    qsegment(&["pack", "--help"]).assert().success().stdout_eq(file!["cmd/help_pack.stdout"]);
     qsegment(&["inspect", "--help"]).assert().success().stdout_eq(file!["cmd/help_inspect.stdout"]);
     qsegment(&["config", "--help"]).assert().success().stdout_eq(file!["cmd/help_config.stdout"]);
 }

@@ -13,6 +13,7 @@ mod inspect;
 mod kind;
 mod network;
 mod out;
+mod pack;
 mod progress;
 mod read;
 mod run;
@@ -80,6 +81,7 @@ struct Cli {
 enum Command {
     Run(run::RunArgs),
     Segment(segment::SegmentArgs),
+    Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
     Config(config::command::ConfigArgs),
 }
@@ -101,6 +103,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
         Command::Run(args) => run::run(&args, config()?, form, &mut out),
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
+        Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
