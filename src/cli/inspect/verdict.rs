@@ -99,7 +99,7 @@ impl Verdict {
             }
         }
         if let Some(daemon) = &self.daemon {
-            let answer = if daemon.understands { "understands it" } else { "cannot show it" };
+            let answer = if daemon.understands { "understands it" } else { "cannot show it right" };
             lines.push(format!("{INDENT}this daemon: {answer}: {}", daemon.why));
         }
         lines.push(format!(
@@ -140,13 +140,21 @@ impl Daemon {
         match judged {
             Err(why) => Self { understands: false, why },
             Ok(vessels) => {
-                let signed = network.outputs.first().is_some_and(|output| output.quant.signed);
-                let meaning = if signed { "a logit" } else { "a probability" };
                 let (width, height) = (vessels.width(), vessels.height());
-                Self {
-                    understands: true,
-                    why: format!("takes the {width}x{height} output for {meaning}"),
-                }
+                let output = network.outputs.first();
+                let signed = output.is_some_and(|output| output.quant.signed);
+                let meaning = if signed { "a logit" } else { "a probability" };
+                // Numbers of classes come in wide integers with a scale of 1.
+                let is_class = |bits, scale: f32| bits > 8 && scale.to_bits() == 1_f32.to_bits();
+                let doubt = match output {
+                    Some(o) if is_class(o.bits_per_element, o.quant.scale) => {
+                        "; they look like numbers of classes, and then the picture would be wrong"
+                    }
+                    _ => "",
+                };
+                let why =
+                    format!("takes each of the {width}x{height} elements for {meaning}{doubt}");
+                Self { understands: doubt.is_empty(), why }
             }
         }
     }
