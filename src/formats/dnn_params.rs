@@ -210,7 +210,12 @@ fn network(node: Node<'_, '_>) -> Result<Network, Refusal> {
 }
 
 fn input_tensor(node: Node<'_, '_>) -> Result<Tensor, Refusal> {
-    Ok(Tensor { persistency: Some(number(node, "persistency")?), ..tensor(node)? })
+    // Left out by some versions of the converter, and by FlatBuffers where it is 0.
+    let persistency = match node.attribute("persistency") {
+        Some(_) => number(node, "persistency")?,
+        None => 0,
+    };
+    Ok(Tensor { persistency: Some(persistency), ..tensor(node)? })
 }
 
 fn tensor(node: Node<'_, '_>) -> Result<Tensor, Refusal> {

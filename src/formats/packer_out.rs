@@ -5,7 +5,7 @@
 //!   dnnParams.xml    networks and tensors      -> ApParams, DSP parameters, registers, network_info
 //!   cfgA.bin cfgC.bin sdpsA.bin sdpsC.bin      -> a section each
 //!   l2staticData.bin                           -> coefficients, split over the blocks
-//!   dnnParams.xsd verTable.txt                 checked like the others, and left out
+//!   dnnParams.xsd verTable.txt                 left out; checked where they are there
 //! ```
 //!
 //! A section is loaded at the manifest's address | 0x4000_0000. How the parts become a file was read
@@ -34,7 +34,7 @@ pub struct PackerOut {
     pub release_version: [u8; 3],
     /// Networks and tensors.
     pub dnn_params: DnnParams,
-    /// Every part that the manifest lists, in the order in which it is looked for.
+    /// Every part that the manifest lists and the archive holds, in the order in which it is looked for.
     pub parts: Vec<Part>,
     /// Members of the archive that the manifest does not list.
     pub unlisted: Vec<String>,
@@ -69,14 +69,18 @@ impl PackerOut {
         let mut parts = Vec::with_capacity(PARTS.len());
         let mut dnn_params = None;
         for (key, loaded) in PARTS {
+            let goes_in = loaded.is_some() || key == XML;
             let Some(entry) = manifest.part(key)? else {
-                if loaded.is_none() && key != XML {
+                if !goes_in {
                     continue;
                 }
                 return Err(Refusal::of(format!("{MANIFEST} {key}"), "nothing", "this part"));
             };
             let file = entry.text("File")?.to_owned();
             let load_address = loaded.map(|_| entry.load_address()).transpose()?;
+            if !goes_in && archive.index_for_name(&file).is_none() {
+                continue;
+            }
             let data = member(&mut archive, &file, MAX_PART_LEN_BYTES)?;
             entry.check(&file, &data)?;
             let len_bytes = data.len();
