@@ -1,6 +1,7 @@
 //! Where frames come from: the simulated sensor now, the camera and recordings later.
 
 pub mod clock;
+pub mod imx500;
 pub mod simulated;
 
 use clock::Timestamp;

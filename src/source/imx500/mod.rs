@@ -1,0 +1,5 @@
+//! The camera.
+
+mod ioctl;
+mod mapping;
+mod uapi;
