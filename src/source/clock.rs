@@ -1,7 +1,12 @@
-//! The one door through which time comes in: nobody else calls `Instant::now`.
+//! The one door through which time comes in: nobody else asks for the time.
 
-use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Nanoseconds since the clock's origin, on a clock that never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
@@ -29,8 +34,8 @@ pub struct Clock {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// CLOCK_MONOTONIC since the clock was made.
-    Monotonic(Instant),
+    /// CLOCK_MONOTONIC since the clock was made, which was at this nanosecond of it.
+    Monotonic(u64),
     /// Moves only when somebody waits: a wait ends at once and sets the time. For `--pace max` and tests.
     Virtual(Arc<Mutex<Timestamp>>),
 }
@@ -48,7 +53,7 @@ impl Clock {
     /// Real time.
     #[must_use]
     pub fn monotonic(stop: StopSignal) -> Self {
-        Self { kind: Kind::Monotonic(Instant::now()), stop }
+        Self { kind: Kind::Monotonic(kernel_now()), stop }
     }
     /// Time that moves only when waited for.
     #[must_use]
@@ -59,8 +64,19 @@ impl Clock {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.kind {
-            Kind::Monotonic(origin) => Timestamp::default().plus(origin.elapsed()),
+            Kind::Monotonic(origin) => Timestamp(kernel_now().saturating_sub(*origin)),
             Kind::Virtual(now) => *now.lock().expect(NOT_POISONED),
+        }
+    }
+    /// A stamp that the kernel took on CLOCK_MONOTONIC, such as a driver's at the start of a frame, on
+    /// this clock. One from before the clock was made is its origin; a virtual clock's origin is the
+    /// kernel's.
+    #[must_use]
+    pub fn at_kernel_stamp(&self, stamp: Duration) -> Timestamp {
+        let stamp = Timestamp::default().plus(stamp);
+        match &self.kind {
+            Kind::Monotonic(origin) => Timestamp(stamp.0.saturating_sub(*origin)),
+            Kind::Virtual(_) => stamp,
         }
     }
     /// Waits until `at`, or until the stop signal is raised.
@@ -81,27 +97,63 @@ impl Clock {
     }
 }
 
+/// Nanoseconds of CLOCK_MONOTONIC, the clock by which drivers stamp buffers.
+fn kernel_now() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let since_boot = Duration::try_from(now).expect("CLOCK_MONOTONIC starts at 0 and never goes back");
+    Timestamp::default().plus(since_boot).0
+}
+
 /// Raised once to end every wait. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct StopSignal(Arc<(Mutex<bool>, Condvar)>);
+pub struct StopSignal(Arc<Stop>);
+
+#[derive(Debug, Default)]
+struct Stop {
+    raised: Mutex<bool>,
+    changed: Condvar,
+    /// Readable once the signal is raised; made when first asked for.
+    readable: OnceLock<OwnedFd>,
+}
 
 impl StopSignal {
     /// Ends every wait, now and later.
     pub fn raise(&self) {
-        let (raised, changed) = &*self.0;
-        *raised.lock().expect(NOT_POISONED) = true;
-        changed.notify_all();
+        *self.0.raised.lock().expect(NOT_POISONED) = true;
+        self.0.changed.notify_all();
+        self.make_readable();
     }
     /// Whether it was raised.
     #[must_use]
     pub fn is_raised(&self) -> bool {
-        *self.0.0.lock().expect(NOT_POISONED)
+        *self.0.raised.lock().expect(NOT_POISONED)
+    }
+    /// A descriptor that is readable as soon as the signal is raised, and stays so, for waits in `poll`.
+    /// It must not be read.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn readable(&self) -> io::Result<BorrowedFd<'_>> {
+        if self.0.readable.get().is_none() {
+            let made = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+            // Another thread may have been faster; then its descriptor is the one.
+            drop(self.0.readable.set(made));
+            if self.is_raised() {
+                self.make_readable();
+            }
+        }
+        Ok(self.0.readable.get().expect("it was just set").as_fd())
+    }
+    fn make_readable(&self) {
+        if let Some(readable) = self.0.readable.get() {
+            // Only a counter near u64::MAX refuses, and then it is readable anyway.
+            let _ = rustix::io::write(readable, &1_u64.to_ne_bytes());
+        }
     }
     fn wait(&self, at_most: Duration) -> Waited {
-        let (raised, changed) = &*self.0;
-        let guard = raised.lock().expect(NOT_POISONED);
-        let (guard, _) =
-            changed.wait_timeout_while(guard, at_most, |raised| !*raised).expect(NOT_POISONED);
+        let guard = self.0.raised.lock().expect(NOT_POISONED);
+        let waited = self.0.changed.wait_timeout_while(guard, at_most, |raised| !*raised);
+        let (guard, _) = waited.expect(NOT_POISONED);
         if *guard { Waited::Stopped } else { Waited::Reached }
     }
 }
@@ -143,6 +195,34 @@ mod tests {
         };
         clock.stop_signal().raise();
         assert_eq!(waiting.join().unwrap(), Waited::Stopped);
+    }
+
+    #[test]
+    fn stop_signal_is_readable_from_when_it_is_raised() {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let ready = |stop: &StopSignal| {
+            let mut waits = [PollFd::from_borrowed_fd(stop.readable().unwrap(), PollFlags::IN)];
+            poll(&mut waits, Some(&at_once)).unwrap()
+        };
+        let stop = StopSignal::default();
+        assert_eq!(ready(&stop), 0);
+        stop.clone().raise();
+        assert_eq!((ready(&stop), ready(&stop)), (1, 1));
+        let raised_before = StopSignal::default();
+        raised_before.raise();
+        assert_eq!(ready(&raised_before), 1);
+    }
+
+    #[test]
+    fn kernel_stamps_are_placed_on_the_same_axis_as_now() {
+        let clock = Clock::monotonic(StopSignal::default());
+        let kernel = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap();
+        let stamp = clock.at_kernel_stamp(kernel);
+        assert!(stamp <= clock.now());
+        let later = clock.at_kernel_stamp(kernel + HOUR);
+        assert_eq!(later.since(stamp), HOUR);
+        assert_eq!(clock.at_kernel_stamp(Duration::ZERO), Timestamp(0));
     }
 
     #[test]
