@@ -1,5 +1,7 @@
 //! The camera.
 
+mod graph;
 mod ioctl;
 mod mapping;
+mod receiver;
 mod uapi;
