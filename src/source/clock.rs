@@ -100,7 +100,8 @@ impl Clock {
 /// Nanoseconds of CLOCK_MONOTONIC, the clock by which drivers stamp buffers.
 fn kernel_now() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
-    let since_boot = Duration::try_from(now).expect("CLOCK_MONOTONIC starts at 0 and never goes back");
+    let since_boot =
+        Duration::try_from(now).expect("CLOCK_MONOTONIC starts at 0 and never goes back");
     Timestamp::default().plus(since_boot).0
 }
 

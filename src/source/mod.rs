@@ -1,4 +1,4 @@
-//! Where frames come from: the simulated sensor now, the camera and recordings later.
+//! Where frames come from: the camera, or the simulated sensor.
 
 pub mod clock;
 pub mod imx500;
@@ -33,6 +33,38 @@ pub struct RawFrame {
     pub frame_start: Timestamp,
     /// When the last DNN line was at the host, sensor clock.
     pub tensor_at_host: Timestamp,
+    /// What the sensor saw, where the source was asked for it.
+    pub picture: RawPicture,
+}
+
+/// A raw picture: one colour a pixel, four pixels of 10 bits in five bytes (the high 8 of each, then the
+/// low 2 of all four). Without bytes there is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawPicture {
+    /// Rows of `stride_bytes` each.
+    pub bytes: Vec<u8>,
+    /// Pixels a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Bytes from row to row.
+    pub stride_bytes: usize,
+    /// Which colour is where.
+    pub order: BayerOrder,
+}
+
+/// Colours of the upper left four pixels, row by row. It follows the sensor's flips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BayerOrder {
+    /// Red, green; green, blue.
+    #[default]
+    Rggb,
+    /// Green, red; blue, green.
+    Grbg,
+    /// Green, blue; red, green.
+    Gbrg,
+    /// Blue, green; green, red.
+    Bggr,
 }
 
 /// What `FrameSource::next` found.
@@ -59,6 +91,9 @@ pub enum SourceError {
     /// The emulator's thread is not there.
     #[error("{0}")]
     Emulator(String),
+    /// The camera.
+    #[error(transparent)]
+    Camera(#[from] imx500::CameraError),
 }
 
 /// Facts about a source that hold as long as it lives.
@@ -88,6 +123,10 @@ pub trait FrameSource: Send {
     }
     /// How often each fault was injected so far; empty for sources that inject none.
     fn injected_faults(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+    /// How often each thing went wrong between device and host so far; only those that did.
+    fn device_events(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
 }

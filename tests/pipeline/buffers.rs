@@ -11,7 +11,7 @@ use qsegment::formats::dnn_lines::{DnnLinesLayout, Kpi, LINE_LEN_BYTES};
 use qsegment::formats::embedded::{LinePacking, SensorState};
 use qsegment::formats::tensor::{Dimension, QuantParams};
 use qsegment::source::clock::Timestamp;
-use qsegment::source::{Quality, RawFrame, SourceInfo};
+use qsegment::source::{Quality, RawFrame, RawPicture, SourceInfo};
 use std::time::Duration;
 
 /// What a buffer brings.
@@ -123,6 +123,7 @@ impl Sensor {
             embedded_line_len_bytes: EMBEDDED_LINE_LEN_BYTES,
             frame_start: start_of(sequence),
             tensor_at_host: start_of(sequence).plus(READ_OUT),
+            picture: RawPicture::default(),
         }
     }
 

@@ -154,7 +154,8 @@ fn pad_at(tables: &Tables, id: u32) -> Option<PadAt> {
 /// Major and minor number of the node of an entity.
 fn device_numbers(tables: &Tables, entity: u32) -> Option<(u32, u32)> {
     tables.links.iter().filter(|link| link.sink_id == entity).find_map(|link| {
-        let interface = tables.interfaces.iter().find(|interface| interface.id == link.source_id)?;
+        let interface =
+            tables.interfaces.iter().find(|interface| interface.id == link.source_id)?;
         Some((interface.major, interface.minor))
     })
 }
@@ -223,7 +224,8 @@ pub(super) mod recorded {
                 entity.device = Some(Device { name: name.into(), driver: driver.into() });
             } else if let Some(node) = line.strip_prefix("device node name ") {
                 entity.node = Some(node.into());
-            } else if let Some((_, kind)) = line.split_once(": ").filter(|(pad, _)| pad.starts_with("pad"))
+            } else if let Some((_, kind)) =
+                line.split_once(": ").filter(|(pad, _)| pad.starts_with("pad"))
             {
                 let source = kind.to_lowercase().starts_with("source");
                 entity.pads.push(if source { Direction::Source } else { Direction::Sink });
@@ -287,9 +289,27 @@ mod tests {
                 ..media::Interface::ZERO
             }],
             pads: vec![
-                media::Pad { id: 0x0100_0002, entity_id: 16, flags: 2, index: 1, ..media::Pad::ZERO },
-                media::Pad { id: 0x0100_0001, entity_id: 16, flags: 2, index: 0, ..media::Pad::ZERO },
-                media::Pad { id: 0x0100_0003, entity_id: 1, flags: 1, index: 0, ..media::Pad::ZERO },
+                media::Pad {
+                    id: 0x0100_0002,
+                    entity_id: 16,
+                    flags: 2,
+                    index: 1,
+                    ..media::Pad::ZERO
+                },
+                media::Pad {
+                    id: 0x0100_0001,
+                    entity_id: 16,
+                    flags: 2,
+                    index: 0,
+                    ..media::Pad::ZERO
+                },
+                media::Pad {
+                    id: 0x0100_0003,
+                    entity_id: 1,
+                    flags: 1,
+                    index: 0,
+                    ..media::Pad::ZERO
+                },
             ],
             links: vec![
                 media::Link {
@@ -301,7 +321,8 @@ mod tests {
                 media::Link {
                     source_id: 0x0300_0001,
                     sink_id: 16,
-                    flags: media::MEDIA_LNK_FL_INTERFACE_LINK | 3,
+                    // From a node to its entity.
+                    flags: 0x1000_0003,
                     ..media::Link::ZERO
                 },
             ],
@@ -314,10 +335,7 @@ mod tests {
         );
         let sensor = graph.named("imx500 10-001a").unwrap();
         assert_eq!(sensor.node.as_deref(), Some(Path::new("/dev/v4l-subdev2")));
-        assert_eq!(
-            sensor.device,
-            Some(Device { name: "10-001a".into(), driver: "imx500".into() })
-        );
+        assert_eq!(sensor.device, Some(Device { name: "10-001a".into(), driver: "imx500".into() }));
         assert!(sensor.is_sensor);
         assert_eq!(sensor.pad_counts(), (0, 2));
         let csi2 = graph.named("csi2").unwrap();

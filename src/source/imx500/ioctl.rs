@@ -11,11 +11,11 @@ use std::os::fd::BorrowedFd;
 use rustix::io::{Errno, Result, retry_on_intr};
 use rustix::ioctl::{Opcode, Setter, Updater, ioctl};
 
+use super::uapi::Zero;
 use super::uapi::media::{self, DeviceInfo, Entity, Interface, Link, LinkDesc, Pad, Topology};
 use super::uapi::subdev::{self, SubdevFormat};
 use super::uapi::video::{self, Buffer, Capability, Control, ExtControl, ExtControls};
 use super::uapi::video::{MetaFormat, PictureFormat, QueryExtCtrl, RequestBuffers};
-use super::uapi::Zero;
 
 /// `VIDIOC_QUERYCAP`: what a node is.
 pub(super) fn query_capability(node: BorrowedFd<'_>) -> Result<Capability> {

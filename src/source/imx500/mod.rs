@@ -1,7 +1,396 @@
-//! The camera.
+//! The Raspberry Pi AI Camera, over the kernel's own interfaces: no libcamera.
+//!
+//! ```text
+//!   discovery, graph, receiver    which camera, and the way of its lines to memory
+//!   subdev                        the sensor: network, mode, flips, window, gains, exposure
+//!   upload, progress              stream start, in which the kernel uploads firmware and network
+//!   capture, queue, events        frames, and what goes wrong with them
+//!   error, holder                 every refusal with its cause and the next step
+//!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
+//! ```
+//!
+//! ```text
+//!   open:     discover -> open the sub-device (kept open) -> configure
+//!   next:     start (upload) on the first call, then a frame a call
+//!   restart:  stop -> configure
+//!
+//!   configure: network -> flips, mode, rate, window -> links -> formats of all pads -> nodes, buffers
+//! ```
+//!
+//! The network comes first, because the length of the metadata follows it. Not done here: the picture
+//! is handed on raw, and exposure and white balance are set by whoever calls [`Sensor`]'s functions.
 
+mod capture;
+mod discovery;
+mod error;
+mod events;
 mod graph;
+mod holder;
 mod ioctl;
 mod mapping;
+mod progress;
+mod queue;
 mod receiver;
+mod subdev;
 mod uapi;
+mod upload;
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use discovery::DiscoveryError;
+pub use error::CameraError;
+pub use events::Event;
+pub use holder::Holder;
+pub use progress::{UploadProgress, UploadStage, Uploaded};
+pub use receiver::ReceiverKind;
+pub use subdev::{ColourGains, Flips, Range, Sensor};
+pub use upload::{OnUpload, UploadError, UploadReport};
+
+use super::clock::Clock;
+use super::simulated::isp::InferenceWindow;
+use super::simulated::timing::Mode;
+use super::{FrameSource, Next, Quality, RawFrame, SourceError, SourceInfo};
+use crate::formats::dnn_lines::LINE_LEN_BYTES;
+use crate::formats::embedded::embedded_line_len_bytes;
+use capture::{Capture, Pictures};
+use discovery::Camera;
+use events::{Events, Numbering};
+use graph::{Graph, Link};
+use holder::holders_of;
+use queue::Queue;
+use receiver::{Receiver, Stream};
+use uapi::Zero;
+use uapi::media::{LinkDesc, MEDIA_LNK_FL_ENABLED, PadDesc};
+use uapi::subdev::{MbusFormat, SubdevFormat, V4L2_SUBDEV_FORMAT_ACTIVE};
+use upload::Upload;
+
+/// What the camera is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Which camera, such as `10-001a`; the only one there is where none is named.
+    pub camera: Option<String>,
+    /// The network file (.rpk); without one no tensors come.
+    pub network: Option<PathBuf>,
+    /// Read-out mode.
+    pub mode: Mode,
+    /// Frames a second; the mode's most where none are given.
+    pub frame_rate: Option<f64>,
+    /// What of the sensor the network sees.
+    pub inference_window: InferenceWindow,
+    /// How the picture is turned.
+    pub flips: Flips,
+    /// Whether raw pictures are handed on with the frames.
+    pub picture: bool,
+    /// Whether the next stream takes input tensors from files.
+    pub injection: bool,
+    /// An upload that does not move for so long is stalled.
+    pub stall_after: Duration,
+    /// A stream without frames for so long is given up.
+    pub silence_limit: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            camera: None,
+            network: None,
+            mode: Mode::default(),
+            frame_rate: None,
+            inference_window: InferenceWindow::default(),
+            flips: Flips::default(),
+            picture: false,
+            injection: false,
+            // The driver's own longest wait is 5 s (100 times 50 ms for "download ready").
+            stall_after: Duration::from_secs(15),
+            silence_limit: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The camera.
+pub struct Imx500 {
+    // Declared, and so dropped, before the sensor: the stream ends before its sub-device closes.
+    capture: Capture,
+    streaming: bool,
+    sensor: Sensor,
+    camera: Camera,
+    options: Options,
+    clock: Clock,
+    on_upload: OnUpload,
+}
+
+impl Imx500 {
+    /// Finds the camera and sets it up. It starts with the first frame that is asked for; `on_upload` is
+    /// told how that goes.
+    ///
+    /// # Errors
+    /// When there is no such camera, or it cannot be set up: with the device, the cause and the next step.
+    pub fn open(options: Options, clock: Clock, on_upload: OnUpload) -> Result<Self, CameraError> {
+        let camera = discovery::find(options.camera.as_deref())?;
+        let sensor = Sensor::open(&camera.sensor)?;
+        let capture = configure(&camera, &sensor, &options, &clock)
+            .map_err(|error| naming_holders(error, &camera.graph))?;
+        Ok(Self { capture, streaming: false, sensor, camera, options, clock, on_upload })
+    }
+
+    /// Stops the stream and sets everything up again, the network too: the driver may have lost it.
+    ///
+    /// # Errors
+    /// As [`Imx500::open`].
+    pub fn restart(&mut self) -> Result<(), CameraError> {
+        self.streaming = false;
+        let (numbering, events) = (self.capture.numbering, self.capture.events);
+        self.capture.stop();
+        let capture = configure(&self.camera, &self.sensor, &self.options, &self.clock);
+        self.capture = capture.map_err(|error| naming_holders(error, &self.camera.graph))?;
+        (self.capture.numbering, self.capture.events) = (numbering, events);
+        Ok(())
+    }
+
+    /// The camera's id, such as `10-001a`.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.camera.id
+    }
+
+    /// Which receiver it is behind.
+    #[must_use]
+    pub fn receiver(&self) -> ReceiverKind {
+        self.camera.receiver.kind
+    }
+
+    /// A second handle of the sensor, for whoever sets its exposure and gains while it streams.
+    ///
+    /// # Errors
+    /// When the process has no descriptor left.
+    pub fn sensor(&self) -> Result<Sensor, CameraError> {
+        self.sensor.try_clone()
+    }
+
+    fn start(&mut self) -> Result<(), CameraError> {
+        let upload = Upload {
+            camera: &self.camera.id,
+            network: self.options.network.as_deref(),
+            stall_after: self.options.stall_after,
+            clock: &self.clock,
+        };
+        upload
+            .run(&mut self.capture, &mut self.on_upload)
+            .map_err(|error| naming_holders(error, &self.camera.graph))?;
+        self.streaming = true;
+        Ok(())
+    }
+
+    fn next_frame(&mut self, frame: &mut RawFrame) -> Result<Next, CameraError> {
+        if !self.streaming {
+            if self.clock.stop_signal().is_raised() {
+                return Ok(Next::Ended);
+            }
+            self.start()?;
+        }
+        self.capture.next(frame)
+    }
+}
+
+impl FrameSource for Imx500 {
+    fn info(&self) -> SourceInfo {
+        SourceInfo {
+            name: "imx500",
+            quality: Quality::Measured,
+            frame_interval: self.capture.frame_interval,
+            packing: self.camera.receiver.kind.packing(),
+        }
+    }
+
+    fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError> {
+        Ok(self.next_frame(frame)?)
+    }
+
+    fn device_events(&self) -> Vec<(&'static str, u64)> {
+        self.capture.events.counted()
+    }
+}
+
+/// Sets up everything between the network and the buffers, in the order of the module's diagram.
+fn configure(
+    camera: &Camera,
+    sensor: &Sensor,
+    options: &Options,
+    clock: &Clock,
+) -> Result<Capture, CameraError> {
+    match &options.network {
+        Some(path) => sensor.set_network(&File::open(path).map_err(|error| {
+            CameraError::NetworkFile { path: path.clone(), cause: error.to_string() }
+        })?)?,
+        None => sensor.drop_network()?,
+    }
+    if options.injection {
+        sensor.enable_injection()?;
+    }
+    sensor.set_flips(options.flips)?;
+    let picture_format = sensor.set_mode(options.mode)?;
+    let frame_interval = sensor.set_frame_rate(options.mode, options.frame_rate)?;
+    sensor.set_inference_window(options.inference_window)?;
+    let metadata_format = sensor.metadata_format()?;
+
+    let receiver = &camera.receiver;
+    let pictures = options.picture || receiver.needs_pictures();
+    switch_links(&camera.graph.path, receiver, pictures)?;
+    for (subdev, pad, stream) in &receiver.pads {
+        let format = match stream {
+            Stream::Picture => picture_format,
+            Stream::Metadata => metadata_format,
+        };
+        set_pad_format(subdev, *pad, format)?;
+    }
+
+    let mut metadata = Queue::open(&receiver.metadata.path, Stream::Metadata)?;
+    metadata.set_metadata_format(&metadata_format)?;
+    metadata.allocate(METADATA_BUFFERS)?;
+    let pictures = if pictures {
+        let mut queue = Queue::open(&receiver.picture.path, Stream::Picture)?;
+        let layout = queue.set_picture_format(&picture_format)?;
+        queue.allocate(PICTURE_BUFFERS)?;
+        Some(Pictures::new(queue, Some(layout).filter(|_| options.picture)))
+    } else {
+        None
+    };
+    let line_len = embedded_line_len_bytes(options.mode.width().into(), receiver.kind.packing());
+    Ok(Capture {
+        metadata,
+        pictures,
+        metadata_len_bytes: metadata_len_bytes(metadata_format.width as usize, line_len),
+        embedded_line_len_bytes: line_len,
+        frame_interval,
+        silence_limit: options.silence_limit,
+        clock: clock.clone(),
+        numbering: Numbering::default(),
+        events: Events::default(),
+    })
+}
+
+/// What the sensor sends of a frame. The metadata pad's width allows for embedded lines of the longest
+/// mode, and for as many DNN lines as the network has.
+fn metadata_len_bytes(pad_width: usize, embedded_line_len_bytes: usize) -> usize {
+    let dnn_lines = pad_width.saturating_sub(EMBEDDED_ROOM_LEN_BYTES) / LINE_LEN_BYTES;
+    2 * embedded_line_len_bytes + dnn_lines * LINE_LEN_BYTES
+}
+
+/// Switches links, as they are now: other programs leave theirs on.
+fn switch_links(media: &PathBuf, receiver: &Receiver, pictures: bool) -> Result<(), CameraError> {
+    let graph = Graph::read(media).map_err(|error| CameraError::open(media, &error))?;
+    let (off, on) = receiver.links(&graph, pictures);
+    if off.is_empty() && on.is_empty() {
+        return Ok(());
+    }
+    let device = File::options().read(true).write(true).open(media);
+    let device = device.map_err(|error| CameraError::open(media, &error))?;
+    let switched =
+        off.iter().map(|link| (link, 0)).chain(on.iter().map(|l| (l, MEDIA_LNK_FL_ENABLED)));
+    for (link, flags) in switched {
+        ioctl::setup_link(device.as_fd(), described(link, flags)).map_err(|errno| {
+            let name = |id| graph.entity(id).map_or("an entity", |entity| entity.name.as_str());
+            let (source, sink) = (name(link.source.entity), name(link.sink.entity));
+            let doing = if flags == 0 { "switch off" } else { "switch on" };
+            CameraError::of(format!("{doing} the link from {source} to {sink}"), media, errno)
+        })?;
+    }
+    Ok(())
+}
+
+fn described(link: &Link, flags: u32) -> LinkDesc {
+    let pad = |at: graph::PadAt| PadDesc {
+        entity: at.entity,
+        index: u16::try_from(at.pad).unwrap_or(u16::MAX),
+        ..PadDesc::ZERO
+    };
+    LinkDesc { source: pad(link.source), sink: pad(link.sink), flags, ..LinkDesc::ZERO }
+}
+
+fn set_pad_format(subdev: &PathBuf, pad: u32, format: MbusFormat) -> Result<(), CameraError> {
+    let node = File::options().read(true).write(true).open(subdev);
+    let node = node.map_err(|error| CameraError::open(subdev, &error))?;
+    let wanted =
+        SubdevFormat { which: V4L2_SUBDEV_FORMAT_ACTIVE, pad, format, ..SubdevFormat::ZERO };
+    let doing = || format!("set the format of pad {pad}");
+    let set = ioctl::set_pad_format(node.as_fd(), wanted);
+    let set = set.map_err(|errno| CameraError::of(doing(), subdev, errno))?.format;
+    if (set.width, set.height, set.code) == (format.width, format.height, format.code) {
+        return Ok(());
+    }
+    Err(CameraError::Unsuitable(format!(
+        "the receiver behind {} makes {}x{} (format {:#06x}) of {}x{} (format {:#06x}) at pad {pad}; is \
+         this kernel's driver Raspberry Pi's?",
+        subdev.display(),
+        set.width,
+        set.height,
+        set.code,
+        format.width,
+        format.height,
+        format.code
+    )))
+}
+
+/// The node that is busy is not always the one that the other program has open: all of the camera's are
+/// looked at.
+fn naming_holders(error: CameraError, graph: &Graph) -> CameraError {
+    match error {
+        CameraError::Busy { doing, path, holders } if holders.is_empty() => {
+            let nodes = graph.entities.iter().filter_map(|entity| entity.node.as_deref());
+            let mut holders: Vec<Holder> = nodes.flat_map(holders_of).collect();
+            holders.sort_by_key(|holder| holder.pid);
+            holders.dedup();
+            CameraError::Busy { doing, path, holders }
+        }
+        error => error,
+    }
+}
+
+/// Room for two embedded lines in the width of the metadata pad (`imx500.c`: 2 lines of 5072 bytes).
+const EMBEDDED_ROOM_LEN_BYTES: usize = 2 * 5072;
+/// 200 ms at 30 frames a second, should this process not be scheduled.
+const METADATA_BUFFERS: u32 = 6;
+/// The least that rp1-cfe takes; a full picture has 15 MB of contiguous memory.
+const PICTURE_BUFFERS: u32 = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::embedded::LinePacking;
+
+    #[test]
+    fn metadata_ends_with_the_last_dnn_line() {
+        // deeplabv3plus: 121 lines in, 81 out, KPI and PQ.
+        let pad_width = 10_144 + 204 * 2560;
+        for (width, packing, wanted) in [
+            (2028, LinePacking::Pi5, 5070 + 522_240),
+            (2028, LinePacking::Pi4, 5088 + 522_240),
+            (4056, LinePacking::Pi5, 10_140 + 522_240),
+            (4056, LinePacking::Pi4, 10_144 + 522_240),
+        ] {
+            let line_len = embedded_line_len_bytes(width, packing);
+            assert_eq!(metadata_len_bytes(pad_width, line_len), wanted, "{width} {packing:?}");
+        }
+        assert_eq!(metadata_len_bytes(10_144, 2535), 5070, "without a network");
+    }
+
+    #[test]
+    fn without_any_camera_the_reason_is_one_sentence() {
+        if std::fs::read_dir("/dev")
+            .unwrap()
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().starts_with("media"))
+        {
+            eprintln!("SKIPPED: this machine has media devices");
+            return;
+        }
+        let clock = Clock::monotonic(crate::source::clock::StopSignal::default());
+        let Err(error) = Imx500::open(Options::default(), clock, Box::new(|_| {})) else {
+            panic!("a camera without a media device")
+        };
+        assert_eq!(error, CameraError::Discovery(DiscoveryError::NoMediaDevice));
+    }
+}

@@ -99,12 +99,7 @@ impl Receiver {
         }
     }
 
-    fn unicam(
-        graph: &Graph,
-        sensor: &Entity,
-        picture: &Entity,
-        metadata: &Entity,
-    ) -> Option<Self> {
+    fn unicam(graph: &Graph, sensor: &Entity, picture: &Entity, metadata: &Entity) -> Option<Self> {
         Some(Self {
             kind: ReceiverKind::Unicam,
             pads: Vec::new(),

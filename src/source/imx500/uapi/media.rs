@@ -108,6 +108,4 @@ kernel_numbers! {
     MEDIA_PAD_FL_SOURCE: u32 = 2;
     MEDIA_LNK_FL_ENABLED: u32 = 1;
     MEDIA_LNK_FL_IMMUTABLE: u32 = 2;
-    /// The link leads from a device node to its entity.
-    MEDIA_LNK_FL_INTERFACE_LINK: u32 = 0x1000_0000;
 }

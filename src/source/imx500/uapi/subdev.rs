@@ -1,19 +1,11 @@
 //! `linux/v4l2-subdev.h` and `linux/v4l2-mediabus.h`: pads of sub-devices and their formats.
 
 use rustix::ioctl::Opcode;
-use rustix::ioctl::opcode::{read, read_write};
+use rustix::ioctl::opcode::read_write;
 
 use super::{kernel_numbers, kernel_structs};
 
 kernel_structs! {
-    /// What a sub-device can do.
-    #[repr(C)]
-    struct SubdevCapability = "v4l2_subdev_capability", 64 {
-        version: u32 = "version", 0;
-        capabilities: u32 = "capabilities", 4;
-        reserved: [u32; 14] = "reserved", 8;
-    }
-
     /// What flows over a pad.
     #[repr(C)]
     struct MbusFormat = "v4l2_mbus_framefmt", 48 {
@@ -41,7 +33,6 @@ kernel_structs! {
 }
 
 kernel_numbers! {
-    VIDIOC_SUBDEV_QUERYCAP: Opcode = 0x8040_5600, read::<SubdevCapability>(b'V', 0);
     VIDIOC_SUBDEV_G_FMT: Opcode = 0xc058_5604, read_write::<SubdevFormat>(b'V', 4);
     VIDIOC_SUBDEV_S_FMT: Opcode = 0xc058_5605, read_write::<SubdevFormat>(b'V', 5);
 }

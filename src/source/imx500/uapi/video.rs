@@ -158,10 +158,7 @@ kernel_numbers! {
     V4L2_BUF_FLAG_TIMESTAMP_MASK: u32 = 0x0000_e000;
     V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC: u32 = 0x0000_2000;
     V4L2_BUF_FLAG_TIMESTAMP_COPY: u32 = 0x0000_4000;
-    V4L2_BUF_FLAG_LAST: u32 = 0x0010_0000;
 
-    /// The control cannot be set now, since the stream runs.
-    V4L2_CTRL_FLAG_GRABBED: u32 = 0x0002;
     /// The control means nothing now.
     V4L2_CTRL_FLAG_INACTIVE: u32 = 0x0010;
 

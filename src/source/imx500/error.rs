@@ -1,0 +1,180 @@
+//! What can go wrong with a camera: each with the device, the cause and the next step.
+
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use super::discovery::{DiscoveryError, group_of, not_permitted};
+use super::holder::{Holder, holders_of};
+use super::upload::UploadError;
+
+/// Why a camera cannot be used, or not any longer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CameraError {
+    /// None was found.
+    #[error(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// The process may not open a node of the camera.
+    #[error("{}", not_permitted(.path, .group))]
+    NotPermitted {
+        /// Which node.
+        path: PathBuf,
+        /// Who may open it.
+        group: String,
+    },
+    /// Somebody else uses it.
+    #[error("cannot {doing}: {path} is in use{}", held_by(.holders))]
+    Busy {
+        /// What was tried.
+        doing: String,
+        /// On which node.
+        path: PathBuf,
+        /// Who holds it open, as far as /proc tells.
+        holders: Vec<Holder>,
+    },
+    /// It was unplugged, unbound, or its driver removed.
+    #[error(
+        "cannot {doing}: the camera has gone ({path}); is its cable still seated? `dmesg | tail` says what \
+         the driver saw"
+    )]
+    Gone {
+        /// What was tried.
+        doing: String,
+        /// On which node.
+        path: PathBuf,
+    },
+    /// A call was refused for another reason.
+    #[error("cannot {doing} ({path}): {errno}; {advice}")]
+    Refused {
+        /// What was tried.
+        doing: String,
+        /// On which node.
+        path: PathBuf,
+        /// What the kernel said.
+        errno: Errno,
+        /// What to do about it.
+        advice: &'static str,
+    },
+    /// The driver or receiver is not as it must be.
+    #[error("{0}")]
+    Unsuitable(String),
+    /// The network file cannot be read.
+    #[error("cannot read the network {path}: {cause}")]
+    NetworkFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// The stream could not be started.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// It streams, but nothing comes.
+    #[error(
+        "no frame from the camera for {seconds} s although it streams; the next start sets the network \
+         again; if that does not help, disconnect the camera from power (linux#7613)"
+    )]
+    Silent {
+        /// How long.
+        seconds: u64,
+    },
+    /// The driver ended the stream.
+    #[error(
+        "the driver has ended the stream of {path}: the receiver lost the sensor's signal or was shut down; \
+         start again, and look into `dmesg` if it comes back"
+    )]
+    StreamEnded {
+        /// Of which node.
+        path: PathBuf,
+    },
+}
+
+impl CameraError {
+    /// From a refused call: errno turned into what it means.
+    pub(super) fn of(doing: impl Into<String>, path: &Path, errno: Errno) -> Self {
+        let (doing, path) = (doing.into(), path.to_owned());
+        match errno {
+            Errno::ACCESS | Errno::PERM => {
+                let group = group_of(&path);
+                Self::NotPermitted { path, group }
+            }
+            Errno::BUSY => {
+                let holders = holders_of(&path);
+                Self::Busy { doing, path, holders }
+            }
+            Errno::NODEV | Errno::NXIO => Self::Gone { doing, path },
+            errno => Self::Refused { doing, path, errno, advice: advice(errno) },
+        }
+    }
+
+    /// From a refused open.
+    pub(super) fn open(path: &Path, error: &std::io::Error) -> Self {
+        let errno = Errno::from_io_error(error).unwrap_or(Errno::IO);
+        Self::of("open it", path, errno)
+    }
+}
+
+fn advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::NOENT => "the node is not there: has udev run, and does a container pass it in?",
+        Errno::NOMEM => {
+            "no memory for the receiver: raise cma= in /boot/firmware/cmdline.txt, or close programs"
+        }
+        Errno::MFILE | Errno::NFILE => "too many files are open: raise the limit (ulimit -n)",
+        Errno::NOTTY | Errno::INVAL => {
+            "the driver knows no such call or value: this kernel's driver differs from Raspberry Pi's; \
+             please report this with the output of `uname -a` and `media-ctl -p`"
+        }
+        _ => "`dmesg | tail` says what the driver saw",
+    }
+}
+
+fn held_by(holders: &[Holder]) -> String {
+    if holders.is_empty() {
+        "; stop whatever uses the camera (another user's processes cannot be seen: ask \
+         `sudo fuser -v /dev/video* /dev/v4l-subdev*`)"
+            .to_owned()
+    } else {
+        let named: Vec<String> = holders.iter().map(ToString::to_string).collect();
+        format!(" by {}; stop it, then start again", named.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: &str = "/dev/video1";
+
+    fn said(errno: Errno) -> String {
+        CameraError::of("start the stream", Path::new(NODE), errno).to_string()
+    }
+
+    #[test]
+    fn errno_becomes_cause_and_next_step() {
+        assert_eq!(
+            said(Errno::ACCESS),
+            "cannot open /dev/video1: permission denied; it belongs to the group video: run \
+             `sudo usermod -aG video $USER`, then log in again"
+        );
+        assert!(said(Errno::NODEV).contains("the camera has gone (/dev/video1)"));
+        assert!(said(Errno::NOMEM).contains("cma="));
+        assert!(said(Errno::BUSY).starts_with("cannot start the stream: /dev/video1 is in use"));
+        assert!(said(Errno::IO).ends_with("`dmesg | tail` says what the driver saw"));
+    }
+
+    #[test]
+    fn busy_names_who_holds_it() {
+        let holder = Holder { pid: 812, name: "rpicam-hello".into() };
+        let error = CameraError::Busy {
+            doing: "start the stream".into(),
+            path: NODE.into(),
+            holders: vec![holder],
+        };
+        assert_eq!(
+            error.to_string(),
+            "cannot start the stream: /dev/video1 is in use by rpicam-hello (process 812); stop it, then \
+             start again"
+        );
+    }
+}
