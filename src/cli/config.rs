@@ -16,6 +16,7 @@ use qsegment::formats::embedded::LinePacking;
 use qsegment::outputs::OutputError;
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::outputs::web;
+use qsegment::source::imx500::Flips;
 use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
@@ -32,16 +33,20 @@ pub(crate) const BUILT_IN: &str = "built-in";
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Config {
     pub(crate) source: Source,
+    pub(crate) camera: Camera,
     pub(crate) network: Network,
     pub(crate) pipeline: Pipeline,
     pub(crate) overlay: Overlay,
     pub(crate) web: Web,
 }
 
-/// The simulated sensor.
+/// Where frames come from. Mode and inference window hold for the camera and the simulated sensor, all
+/// other keys for the simulated sensor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Source {
+    /// The AI Camera, the simulated sensor, or whichever is there. Default `"auto"`.
+    pub(crate) kind: Kind,
     /// What it looks at. Default `"built-in"`.
     pub(crate) scene: SceneName,
     /// Seed of everything random: noise, phantom, faults. Default 1.
@@ -61,6 +66,20 @@ pub(crate) struct Source {
     pub(crate) motion: Motion,
     /// Faults to inject. Default none.
     pub(crate) faults: Vec<Fault>,
+}
+
+/// The AI Camera.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Camera {
+    /// Which, by its I2C name such as `"10-001a"`. Default `""`, the only one there is.
+    pub(crate) id: String,
+    /// The network that it uploads into the sensor, a file that `qsegment pack` made. Default `""`, none.
+    pub(crate) network: PathBuf,
+    /// Frames a second. Default 0.0, the most that the mode can.
+    pub(crate) frame_rate: FrameRate,
+    /// How the picture is turned. Default `"none"`.
+    pub(crate) flip: Flip,
 }
 
 /// The network.
@@ -106,6 +125,7 @@ pub(crate) struct Web {
 impl Default for Source {
     fn default() -> Self {
         Self {
+            kind: Kind::Auto,
             scene: SceneName(BUILT_IN.to_owned()),
             seed: 1,
             pace: Pace::Real,
@@ -176,6 +196,66 @@ impl Pipeline {
 impl Overlay {
     pub(crate) fn style(&self, scale: Scale) -> Style {
         Style { layer: self.style, skeleton: self.skeleton, opacity: self.opacity, scale }
+    }
+}
+
+/// Which source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// The camera if one is there, else the simulated sensor
+    Auto,
+    /// The AI Camera
+    Imx500,
+    /// The simulated sensor
+    Simulated,
+}
+
+/// How the picture is turned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Flip {
+    #[default]
+    None,
+    Horizontal,
+    Vertical,
+    Both,
+}
+
+impl From<Flip> for Flips {
+    fn from(flip: Flip) -> Self {
+        Self {
+            horizontal: matches!(flip, Flip::Horizontal | Flip::Both),
+            vertical: matches!(flip, Flip::Vertical | Flip::Both),
+        }
+    }
+}
+
+/// Frames a second; 0 is the most that the mode can.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub(crate) struct FrameRate(f64);
+
+impl FrameRate {
+    pub(crate) fn given(self) -> Option<f64> {
+        Some(self.0).filter(|rate| *rate > 0.0)
+    }
+}
+
+impl TryFrom<f64> for FrameRate {
+    type Error = String;
+    fn try_from(rate: f64) -> Result<Self, String> {
+        if (0.0..=1000.0).contains(&rate) {
+            Ok(Self(rate))
+        } else {
+            Err(format!("{rate} is no frame rate; 0.0 is the most that the mode can"))
+        }
+    }
+}
+
+impl From<FrameRate> for f64 {
+    fn from(rate: FrameRate) -> Self {
+        rate.0
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reading the network that a command runs.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -68,6 +70,19 @@ fn read_network(path: &Path) -> anyhow::Result<Vec<u8>> {
         kind => bail!("{shown} is {kind}, not an ONNX network; give the MCTQ export (.onnx)"),
     }
 }
+
+/// Whether a file is a network packed for the sensor, by how it begins.
+pub(crate) fn is_packed(file: &[u8]) -> bool {
+    kind_of(file) == PACKED
+}
+
+/// The same of a file that has not been read; false where it cannot be.
+pub(crate) fn file_is_packed(path: &Path) -> bool {
+    let mut start = [0; 16];
+    File::open(path).is_ok_and(|mut file| file.read_exact(&mut start).is_ok() && is_packed(&start))
+}
+
+const PACKED: &str = "a network.rpk for the sensor";
 
 /// The sensor holds 8 MiB of network; a QDQ or float export of the same is at most four times that.
 const MAX_NETWORK_LEN_BYTES: u64 = 64 << 20;

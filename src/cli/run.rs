@@ -9,6 +9,7 @@
 //!
 //! What can be known to be wrong is found before the first frame: network, scene, port, report folder.
 
+pub(crate) mod chosen;
 mod condition;
 mod dump;
 mod status;
@@ -23,7 +24,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use qsegment::formats::input_tensor::ColourOrder;
-use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
+use qsegment::outputs::figures::Facts;
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
 use qsegment::outputs::web::{Feed, Serving, Web};
@@ -32,17 +33,17 @@ use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::simulated::isp::InferenceWindow;
-use qsegment::source::simulated::{self, Simulated, Timing, timing};
 
-use super::config::{Config, Fault, Listen, NetworkFile, Pace, SceneName, Source, Switch};
-use super::network::{self, Chosen, InputSize};
+use super::config::{Config, Fault, Kind, Listen, NetworkFile, Pace, SceneName, Switch};
+use super::network::{self, InputSize};
 use super::out::{Out, OutError, tell};
-use super::{Failure, Form, crate_version, write};
+use super::{Failure, Form, write};
+use chosen::Asked;
 use condition::{Condition, Verdict};
 use dump::{Dumped, Dumping};
 use table::Table;
 
-/// Run the daemon: simulated sensor, network, live page
+/// Run the daemon: camera or simulated sensor, network, live page
 ///
 /// Prints the page's address and, at the end, a report. Ends after --frames, or on Ctrl-C or SIGTERM (a
 /// second one ends it at once, without a report).
@@ -54,7 +55,14 @@ pub(crate) struct RunArgs {
     /// Leave report.json, overlay.png and mask.png in this folder; made if it is not there
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// MCTQ ONNX network instead of the built-in one
+    /// Where frames come from; an option that only the simulated sensor has means simulated
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<Kind>,
+    /// Which AI Camera, by its I2C name such as 10-001a
+    #[arg(long, value_name = "ID")]
+    camera: Option<String>,
+    /// Network instead of the configured one: packed (.rpk) for the camera, MCTQ ONNX for the simulated
+    /// sensor
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
     /// Run the network at another input size; its parameters do not depend on it
@@ -104,7 +112,22 @@ impl RunArgs {
 
     /// The command line wins over the file.
     fn over(&self, mut config: Config) -> Config {
+        let simulation = self.scene.is_some()
+            || self.seed.is_some()
+            || self.pace.is_some()
+            || self.timing.is_some()
+            || self.input_size.is_some()
+            || !self.faults.is_empty();
         let source = &mut config.source;
+        source.kind = match self.source {
+            Some(kind) => kind,
+            None if simulation => Kind::Simulated,
+            None if self.camera.is_some() => Kind::Imx500,
+            None => source.kind,
+        };
+        if let Some(id) = &self.camera {
+            config.camera.id.clone_from(id);
+        }
         if let Some(scene) = &self.scene {
             source.scene = SceneName(scene.clone());
         }
@@ -118,7 +141,12 @@ impl RunArgs {
             source.faults = self.faults.iter().copied().map(Fault).collect();
         }
         if let Some(path) = &self.network {
-            config.network.file = NetworkFile::Path(path.clone());
+            // A file that cannot be read is refused by whoever needs it, by name.
+            if network::file_is_packed(path) {
+                config.camera.network.clone_from(path);
+            } else {
+                config.network.file = NetworkFile::Path(path.clone());
+            }
         }
         if self.no_web {
             config.web.listen = Listen::Off;
@@ -141,7 +169,7 @@ pub(crate) fn run(
     config.check().map_err(Failure::configuration)?;
     let stop = StopSignal::default();
     let host_clock = Clock::monotonic(stop.clone());
-    let opened = Opened::new(args, &config, &stop)?;
+    let opened = Opened::new(args, &config, &stop, &host_clock)?;
     stop::obey_signals(stop.clone())?;
 
     let mut pipeline = Pipeline::new(Options {
@@ -150,9 +178,7 @@ pub(crate) fn run(
         threshold: config.pipeline.threshold_byte(),
         stale_after: config.pipeline.stale_after(),
         stall_after: config.pipeline.stall_after(),
-        // A simulated sensor waits, so that a run with a seed is the same every time. What it waits for
-        // is decode and the report's queue, whose reader below only keeps the newest.
-        drop_when_behind: false,
+        drop_when_behind: opened.drop_when_behind,
     });
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
@@ -225,21 +251,22 @@ const REPORT_QUEUE_LEN: usize = 4;
 struct Opened {
     source: Box<dyn FrameSource>,
     facts: Facts,
+    drop_when_behind: bool,
     web: Option<Web>,
     folder: Option<ReportFolder>,
     dumped: Option<Dumped>,
 }
 
 impl Opened {
-    fn new(args: &RunArgs, config: &Config, stop: &StopSignal) -> Result<Self, Failure> {
-        let chosen = network::load(&config.network.file, args.input_size)
-            .map_err(|error| blame(args.name_what_is_seen(), error))?;
-        let clock = match config.source.pace {
-            Pace::Real => Clock::monotonic(stop.clone()),
-            Pace::Max => Clock::simulated(stop.clone()),
-        };
-        let simulated = Simulated::new(source_options(&config.source), &chosen.network, clock)
-            .map_err(|error| blame(args.name_what_is_seen(), error.into()))?;
+    fn new(
+        args: &RunArgs,
+        config: &Config,
+        stop: &StopSignal,
+        host_clock: &Clock,
+    ) -> Result<Self, Failure> {
+        let asked =
+            Asked { input_size: args.input_size, names_what_is_seen: args.name_what_is_seen() };
+        let chosen = chosen::open(config, asked, stop, host_clock)?;
         let web = match config.web.listen {
             Listen::Off => None,
             Listen::At(address) => Some(Web::bind(address)?),
@@ -248,54 +275,15 @@ impl Opened {
             write::can_write(path)?;
         }
         let folder = args.report.as_deref().map(ReportFolder::prepare).transpose()?;
-        let facts = facts(config, &chosen);
         let (source, dumped): (Box<dyn FrameSource>, _) = match &args.dump_metadata {
             Some(path) => {
-                let (dumping, dumped) = Dumping::new(Box::new(simulated), path.clone());
+                let (dumping, dumped) = Dumping::new(chosen.source, path.clone());
                 (Box::new(dumping), Some(dumped))
             }
-            None => (Box::new(simulated), None),
+            None => (chosen.source, None),
         };
-        Ok(Self { source, facts, web, folder, dumped })
-    }
-}
-
-fn source_options(source: &Source) -> simulated::Options {
-    simulated::Options {
-        scene: source.scene(),
-        motion: source.motion.into(),
-        seed: source.seed,
-        timing: match source.timing {
-            Switch::On => Timing::Estimated,
-            Switch::Off => Timing::Off,
-        },
-        mode: source.mode.into(),
-        packing: source.packing.into(),
-        inference_window: source.inference_window(),
-        colour_order: ColourOrder::Rgb,
-        faults: source.faults.iter().map(|fault| fault.0).collect(),
-        ..simulated::Options::default()
-    }
-}
-
-/// What the report and the page say about the run as a whole.
-fn facts(config: &Config, chosen: &Chosen) -> Facts {
-    let source = &config.source;
-    let run_time = timing::RunTime::estimate(chosen.network.macs());
-    let model = InferenceModel { low: run_time.shortest, high: run_time.longest };
-    Facts {
-        version: crate_version().to_owned(),
-        network: NetworkFacts {
-            name: chosen.identity.name.clone(),
-            sha256: chosen.identity.sha256.clone(),
-            parameters: chosen.network.parameters(),
-            macs: chosen.network.macs(),
-        },
-        ladder: Ladder { camera: "simulated".to_owned(), inference: "sensor".to_owned() },
-        scene: Some(source.scene.0.clone()),
-        seed: Some(source.seed),
-        pace: Some(source.pace.name().to_owned()),
-        inference_model: (source.timing == Switch::On).then_some(model),
+        let chosen::Chosen { facts, drop_when_behind, .. } = chosen;
+        Ok(Self { source, facts, drop_when_behind, web, folder, dumped })
     }
 }
 

@@ -33,12 +33,12 @@ pub struct Facts {
 pub struct NetworkFacts {
     /// File name or "built-in" name.
     pub name: String,
-    /// SHA-256 of the ONNX file, lower-case hex.
+    /// SHA-256 of the ONNX or .rpk file, lower-case hex.
     pub sha256: String,
-    /// Weights and biases.
-    pub parameters: u64,
-    /// Multiply-accumulates per inference.
-    pub macs: u64,
+    /// Weights and biases; none where the file (.rpk) does not say.
+    pub parameters: Option<u64>,
+    /// Multiply-accumulates per inference; none where the file does not say.
+    pub macs: Option<u64>,
 }
 
 /// Where on each ladder this run stands.
@@ -46,6 +46,8 @@ pub struct NetworkFacts {
 pub struct Ladder {
     /// "simulated", "imx500", "replay".
     pub camera: String,
+    /// Why it is this camera and no better one; none where it was asked for.
+    pub camera_reason: Option<String>,
     /// "sensor" or "host".
     pub inference: String,
 }

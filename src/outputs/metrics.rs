@@ -58,6 +58,13 @@ impl Collector for Scrape {
             "fault",
             faults,
         )?;
+        counts(
+            &mut encoder,
+            "device_events",
+            "What went wrong between camera and host",
+            "event",
+            &self.snapshot.device_events,
+        )?;
         let drops = &self.snapshot.queue_drops;
         counts(
             &mut encoder,

@@ -43,6 +43,8 @@ pub struct Report {
     pub counters: BTreeMap<&'static str, u64>,
     /// What the simulated sensor was told to break.
     pub injected_faults: BTreeMap<&'static str, u64>,
+    /// What went wrong between camera and host.
+    pub device_events: BTreeMap<&'static str, u64>,
     /// Quality of the figures that do not carry it themselves.
     pub quality: BTreeMap<&'static str, Quality>,
     /// Stages timed by a model alone.
@@ -60,6 +62,8 @@ pub struct Report {
 pub struct SourceFigures {
     /// "simulated", "imx500", "replay".
     pub camera: String,
+    /// Why it is this camera and no better one.
+    pub camera_reason: Option<String>,
     /// "sensor" or "host".
     pub inference: String,
     /// Of its time stamps.
@@ -129,9 +133,11 @@ impl Report {
             rates: SensorRates::from(snapshot),
             counters: counters.into(),
             injected_faults: snapshot.injected_faults.iter().copied().collect(),
+            device_events: snapshot.device_events.iter().copied().collect(),
             quality: BTreeMap::from([
                 ("counters", Quality::Measured),
                 ("injected_faults", Quality::Simulated),
+                ("device_events", Quality::Measured),
             ]),
             stages: stages.into_iter().map(StageFigures::from).collect(),
             last_vessel_fraction: Figure {
@@ -150,6 +156,7 @@ impl SourceFigures {
     fn new(snapshot: &Snapshot, facts: &Facts) -> Self {
         Self {
             camera: facts.ladder.camera.clone(),
+            camera_reason: facts.ladder.camera_reason.clone(),
             inference: facts.ladder.inference.clone(),
             quality: snapshot.source.quality,
             frame_interval_ms: super::figures::milliseconds(snapshot.source.frame_interval),

@@ -139,6 +139,8 @@ pub struct Snapshot {
     pub counters: Counters,
     /// Faults that a simulated source injected so far, by name.
     pub injected_faults: Vec<(&'static str, u64)>,
+    /// What went wrong between device and host so far, by name.
+    pub device_events: Vec<(&'static str, u64)>,
     /// How far a simulated source has fallen behind real time, because the CPU could not keep up.
     pub behind_real_time: Duration,
     /// Distribution of each stage, in the order in which a frame passes them.

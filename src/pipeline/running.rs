@@ -142,6 +142,7 @@ impl Observer {
             source: shared.info.clone(),
             counters: of_decode.counters,
             injected_faults: of_source.injected_faults,
+            device_events: of_source.device_events,
             behind_real_time: of_source.behind_real_time,
             stages: of_decode.latency.stages(),
             queue_drops,
@@ -206,6 +207,7 @@ impl Shared {
 #[derive(Debug, Clone, Default)]
 struct SourceState {
     injected_faults: Vec<(&'static str, u64)>,
+    device_events: Vec<(&'static str, u64)>,
     behind_real_time: Duration,
 }
 
@@ -252,6 +254,7 @@ impl Capture {
             let next = self.source.next(&mut raw);
             *lock(&shared.of_source) = SourceState {
                 injected_faults: self.source.injected_faults(),
+                device_events: self.source.device_events(),
                 behind_real_time: self.source.behind_real_time(),
             };
             if next? == Next::Ended {

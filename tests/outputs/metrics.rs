@@ -52,6 +52,7 @@ fn every_line_is_openmetrics_and_every_figure_is_there() {
         ("qsegment_paired_total", 149.0),
         ("qsegment_unpaired_total", 1.0),
         ("qsegment_corrupt_ap_params_total", 0.0),
+        ("qsegment_device_events_total{event=\"damaged_buffer\"}", 2.0),
         ("qsegment_injected_faults_total{fault=\"dropped_tensor\"}", 3.0),
         ("qsegment_queue_drops_total{queue=\"web\"}", 4.0),
         ("qsegment_stage_frames_total{stage=\"tensor_to_mask\"}", 149.0),
@@ -75,6 +76,7 @@ fn leaves_out_what_is_not_known_yet() {
     empty.sensor_span = None;
     empty.stages.clear();
     empty.injected_faults.clear();
+    empty.device_events.clear();
     let text = encode(&empty, &facts(), None);
     let samples = parsed(&text);
     assert!(!samples.keys().any(|name| name.contains("age") || name.contains("rate")), "{text}");

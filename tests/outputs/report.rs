@@ -41,6 +41,7 @@ fn says_what_ran_what_was_counted_and_how_long_each_stage_took() {
     assert_eq!(written["counters"]["buffers"], 250);
     assert_eq!(written["counters"]["unpaired"], 1);
     assert_eq!(written["counters"]["malformed_buffers"], 0);
+    assert_eq!(written["device_events"], json!({"damaged_buffer": 2}));
     assert_eq!(written["injected_faults"], json!({"counter_jump": 1, "dropped_tensor": 3}));
     assert_eq!(written["quality"]["counters"], "measured");
     let fraction = &written["last_vessel_fraction"];

@@ -61,6 +61,7 @@ pub(crate) fn snapshot() -> Snapshot {
             ..Counters::default()
         },
         injected_faults: vec![("dropped_tensor", 3), ("counter_jump", 1)],
+        device_events: vec![("damaged_buffer", 2)],
         behind_real_time: Duration::ZERO,
         stages: vec![
             stage(Stage::SensorToTensor, Quality::Simulated, 100_000),
@@ -92,10 +93,14 @@ pub(crate) fn facts() -> Facts {
         network: NetworkFacts {
             name: "built-in".to_owned(),
             sha256: "ab".repeat(32),
-            parameters: 104_465,
-            macs: 985_000_000,
+            parameters: Some(104_465),
+            macs: Some(985_000_000),
         },
-        ladder: Ladder { camera: "simulated".to_owned(), inference: "sensor".to_owned() },
+        ladder: Ladder {
+            camera: "simulated".to_owned(),
+            camera_reason: Some("no camera is there".to_owned()),
+            inference: "sensor".to_owned(),
+        },
         scene: Some("built-in fundus".to_owned()),
         seed: Some(7),
         pace: Some("max".to_owned()),

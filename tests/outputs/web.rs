@@ -223,9 +223,11 @@ fn status_follows_the_state() {
     assert_eq!(before["disclaimer"], "Research use only. Not a medical device.");
     assert_eq!((&before["state"], &before["newest_mask"]), (&"no_signal".into(), &Value::Null));
     assert_eq!(before["ladder"]["camera"], "simulated");
+    assert_eq!(before["ladder"]["camera_reason"], "no camera is there");
     assert_eq!(before["network"]["sha256"], "ab".repeat(32));
     assert_eq!(before["counters"]["paired"], 149);
     assert_eq!(before["injected_faults"]["dropped_tensor"], 3);
+    assert_eq!(before["device_events"]["damaged_buffer"], 2);
     assert_eq!(before["stages"][1]["p50_ms"], 0.6);
 
     let mut stream = page.watch("/stream.mjpg");

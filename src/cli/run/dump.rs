@@ -77,6 +77,9 @@ impl FrameSource for Dumping {
     fn injected_faults(&self) -> Vec<(&'static str, u64)> {
         self.inner.injected_faults()
     }
+    fn device_events(&self) -> Vec<(&'static str, u64)> {
+        self.inner.device_events()
+    }
 }
 
 /// Both tensors are there and valid, so that inspecting the buffer shows everything there is.

@@ -42,13 +42,18 @@ impl Table<'_> {
             }
             _ => String::new(),
         };
-        format!("{rate}simulated in {:.1} s{pace}", timing.elapsed_s)
+        let simulated =
+            if self.snapshot.source.quality == Quality::Simulated { "simulated " } else { "" };
+        format!("{rate}{simulated}in {:.1} s{pace}", timing.elapsed_s)
     }
 
     /// Nothing, when nothing went wrong.
     fn faults(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, times) in &self.report.injected_faults {
             writeln!(f, "injected{times:>10}   {name}")?;
+        }
+        for (name, times) in &self.report.device_events {
+            writeln!(f, "camera  {times:>10}   {name}")?;
         }
         for (name, times) in &self.report.counters {
             if *times > 0 && !SHOWN_ABOVE.contains(name) {

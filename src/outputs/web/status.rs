@@ -35,6 +35,7 @@ pub(super) struct Status<'a> {
     stages: Vec<StageFigures>,
     counters: BTreeMap<&'static str, u64>,
     injected_faults: BTreeMap<&'static str, u64>,
+    device_events: BTreeMap<&'static str, u64>,
     queue_drops: BTreeMap<&'static str, u64>,
     last_error: Option<&'a str>,
 }
@@ -93,6 +94,7 @@ impl<'a> Status<'a> {
             stages: snapshot.stages.iter().map(StageFigures::from).collect(),
             counters: COUNTERS.map(|c| (c.name, (c.value)(&snapshot.counters))).into(),
             injected_faults: snapshot.injected_faults.iter().copied().collect(),
+            device_events: snapshot.device_events.iter().copied().collect(),
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
             last_error: snapshot.last_error.as_deref(),
         }

@@ -67,6 +67,14 @@ use uapi::media::{LinkDesc, MEDIA_LNK_FL_ENABLED, PadDesc};
 use uapi::subdev::{MbusFormat, SubdevFormat, V4L2_SUBDEV_FORMAT_ACTIVE};
 use upload::Upload;
 
+/// The id of the camera `wanted`, or of the only one there is; nothing of it is touched.
+///
+/// # Errors
+/// When there is none, or it is behind a receiver that cannot be used.
+pub fn present(wanted: Option<&str>) -> Result<String, DiscoveryError> {
+    discovery::find(wanted).map(|camera| camera.id)
+}
+
 /// What the camera is to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {

@@ -76,6 +76,7 @@ function showState() {
 
 function show(status) {
   set("camera", status.ladder.camera);
+  byId("camera").title = status.ladder.camera_reason ?? "";
   set("inference", status.ladder.inference);
 
   const recent = status.recent ?? {};
@@ -111,6 +112,7 @@ function show(status) {
 
   byId("counts").replaceChildren(
     ...Object.entries(COUNTS).map(([key, name]) => row(name, status.counters[key])),
+    ...Object.entries(status.device_events).map(([event, count]) => row(words(event), count)),
     ...Object.entries(status.queue_drops).map(([queue, drops]) => {
       const dropped = row(`Skipped by ${words(queue)}`, drops);
       dropped.className = "";
@@ -127,7 +129,9 @@ function show(status) {
   set("name", network.name);
   set("hash", network.sha256.slice(0, 12));
   byId("hash").title = network.sha256;
-  set("size", `${grouped(network.parameters)} parameters, ${(network.macs / 1e6).toFixed(0)} M MAC`);
+  const size = network.parameters === null ? "packed for the sensor"
+    : `${grouped(network.parameters)} parameters, ${(network.macs / 1e6).toFixed(0)} M MAC`;
+  set("size", size);
   const details = [status.source.scene, status.source.pace && `pace ${status.source.pace}`];
   if (status.source.seed !== null) details.push(`seed ${status.source.seed}`);
   set("scene", details.filter(Boolean).join(", ") || "–");

@@ -1,0 +1,266 @@
+//! Which source runs: the camera if one is there, else the simulated sensor, each rung stated.
+//!
+//! ```text
+//!   source.kind   imx500 -----> camera, or an error
+//!                 auto -------> camera; none is there: simulated, and why
+//!                 simulated --> simulated
+//! ```
+//!
+//! Only absence leads down the ladder. A camera that is there but cannot be used is an error: whoever has
+//! one does not want to look at a simulation without noticing.
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
+use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::imx500::{self, Imx500, UploadReport};
+use qsegment::source::simulated::{self, Simulated, Timing, timing};
+use qsegment::source::{FrameSource, SourceError};
+
+use super::blame;
+use crate::cli::config::{Config, Kind, Pace, Source, Switch};
+use crate::cli::network::{self, InputSize};
+use crate::cli::out::tell;
+use crate::cli::{Failure, builtin, crate_version, read};
+
+/// A source and what is to be said of it.
+pub(super) struct Chosen {
+    pub(super) source: Box<dyn FrameSource>,
+    pub(super) facts: Facts,
+    /// A camera goes on whether or not anybody keeps up.
+    pub(super) drop_when_behind: bool,
+}
+
+/// What the command line says beside the configuration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    pub(super) input_size: Option<InputSize>,
+    /// Whether scene or network, which a source may refuse, come from there.
+    pub(super) names_what_is_seen: bool,
+}
+
+/// Opens the source that the configuration asks for. `host_clock` stamps a camera's frames.
+pub(super) fn open(
+    config: &Config,
+    asked: Asked,
+    stop: &StopSignal,
+    host_clock: &Clock,
+) -> Result<Chosen, Failure> {
+    let id = Some(config.camera.id.as_str()).filter(|id| !id.is_empty());
+    match config.source.kind {
+        Kind::Simulated => simulated(config, asked, stop, None),
+        Kind::Imx500 => camera(config, host_clock),
+        Kind::Auto => match imx500::present(id) {
+            Ok(_) => camera(config, host_clock),
+            Err(absent) if absent.is_absence() => {
+                tracing::info!("{absent}");
+                simulated(config, asked, stop, Some(absent.to_string()))
+            }
+            Err(error) => Err(Failure::unavailable(error)),
+        },
+    }
+}
+
+fn camera(config: &Config, host_clock: &Clock) -> Result<Chosen, Failure> {
+    let network = config.camera.network.as_path();
+    if network.as_os_str().is_empty() {
+        return Err(Failure::configuration(anyhow!(
+            "the camera has no network to upload: pack one with `qsegment pack` and name it with --network, \
+             or run the simulated sensor with --source simulated"
+        )));
+    }
+    let facts = NetworkFacts {
+        name: network.display().to_string(),
+        sha256: builtin::sha256_hex(&read_packed(network)?),
+        parameters: None,
+        macs: None,
+    };
+    let options = imx500::Options {
+        camera: Some(config.camera.id.clone()).filter(|id| !id.is_empty()),
+        network: Some(network.to_owned()),
+        mode: config.source.mode.into(),
+        frame_rate: config.camera.frame_rate.given(),
+        inference_window: config.source.inference_window(),
+        flips: config.camera.flip.into(),
+        ..imx500::Options::default()
+    };
+    let camera =
+        Imx500::open(options, host_clock.clone(), Box::new(Telling::default().into_told()))
+            .map_err(|error| Failure::unavailable(SourceError::Camera(error)))?;
+    tracing::info!(camera = camera.id(), receiver = camera.receiver().name());
+    Ok(Chosen {
+        source: Box::new(camera),
+        facts: Facts {
+            version: crate_version().to_owned(),
+            network: facts,
+            ladder: ladder("imx500", None),
+            scene: None,
+            seed: None,
+            pace: None,
+            inference_model: None,
+        },
+        drop_when_behind: true,
+    })
+}
+
+fn read_packed(network: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = network.display();
+    let limit = "one that fits into the sensor is under 8 MiB";
+    let file =
+        read::at_most(network, format_args!("the network {shown}"), MAX_RPK_LEN_BYTES, limit)?;
+    match network::is_packed(&file) {
+        true => Ok(file),
+        false => Err(anyhow!("the camera uploads packed networks (.rpk)"))
+            .context(format!("{shown} is not packed: run `qsegment pack` on it")),
+    }
+}
+
+/// The sensor holds 8 MiB; the file adds headers and a little text.
+const MAX_RPK_LEN_BYTES: u64 = 16 << 20;
+
+fn simulated(
+    config: &Config,
+    asked: Asked,
+    stop: &StopSignal,
+    camera_reason: Option<String>,
+) -> Result<Chosen, Failure> {
+    let source = &config.source;
+    let from_command_line = asked.names_what_is_seen;
+    let chosen = network::load(&config.network.file, asked.input_size)
+        .map_err(|error| blame(from_command_line, error))?;
+    let clock = match source.pace {
+        Pace::Real => Clock::monotonic(stop.clone()),
+        Pace::Max => Clock::simulated(stop.clone()),
+    };
+    let simulated = Simulated::new(simulation(source), &chosen.network, clock)
+        .map_err(|error| blame(from_command_line, error.into()))?;
+    let run_time = timing::RunTime::estimate(chosen.network.macs());
+    let model = InferenceModel { low: run_time.shortest, high: run_time.longest };
+    Ok(Chosen {
+        source: Box::new(simulated),
+        facts: Facts {
+            version: crate_version().to_owned(),
+            network: NetworkFacts {
+                name: chosen.identity.name.clone(),
+                sha256: chosen.identity.sha256.clone(),
+                parameters: Some(chosen.network.parameters()),
+                macs: Some(chosen.network.macs()),
+            },
+            ladder: ladder("simulated", camera_reason),
+            scene: Some(source.scene.0.clone()),
+            seed: Some(source.seed),
+            pace: Some(source.pace.name().to_owned()),
+            inference_model: (source.timing == Switch::On).then_some(model),
+        },
+        // It waits, so that a run with a seed is the same every time. What it waits for is decode and the
+        // report's queue, whose reader only keeps the newest.
+        drop_when_behind: false,
+    })
+}
+
+/// What the simulated sensor is made of.
+pub(crate) fn simulation(source: &Source) -> simulated::Options {
+    simulated::Options {
+        scene: source.scene(),
+        motion: source.motion.into(),
+        seed: source.seed,
+        timing: match source.timing {
+            Switch::On => Timing::Estimated,
+            Switch::Off => Timing::Off,
+        },
+        mode: source.mode.into(),
+        packing: source.packing.into(),
+        inference_window: source.inference_window(),
+        colour_order: ColourOrder::Rgb,
+        faults: source.faults.iter().map(|fault| fault.0).collect(),
+        ..simulated::Options::default()
+    }
+}
+
+fn ladder(camera: &str, camera_reason: Option<String>) -> Ladder {
+    Ladder { camera: camera.to_owned(), camera_reason, inference: "sensor".to_owned() }
+}
+
+/// Tells how an upload goes: a line for each stage and tenth of it, for a stall and its end, and every ten
+/// seconds where nothing can be seen.
+#[derive(Debug, Default)]
+struct Telling {
+    last: Option<Step>,
+}
+
+/// What of an upload is worth a line when it changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Step {
+    stage: Option<imx500::UploadStage>,
+    tenth: u64,
+    stalled: bool,
+    stop_requested: bool,
+}
+
+impl Telling {
+    fn into_told(mut self) -> impl FnMut(UploadReport) + Send {
+        move |report| {
+            if let Some(line) = self.line(&report) {
+                tell(line);
+            }
+        }
+    }
+
+    fn line(&mut self, report: &UploadReport) -> Option<String> {
+        let progress = match report {
+            UploadReport::Done(uploaded) => return Some(uploaded.to_string()),
+            UploadReport::Progress(progress) => progress,
+        };
+        let tenth = match (progress.stage, progress.total_bytes) {
+            (None, _) => progress.elapsed.as_secs() / 10,
+            (Some(_), Some(total)) if total > 0 => progress.done_bytes * 10 / total,
+            (Some(_), _) => progress.done_bytes >> 20,
+        };
+        let step = Step {
+            stage: progress.stage,
+            tenth,
+            stalled: progress.stalled.is_some(),
+            stop_requested: progress.stop_requested,
+        };
+        (self.last.replace(step) != Some(step)).then(|| progress.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qsegment::source::Quality;
+    use qsegment::source::imx500::{UploadProgress, UploadStage};
+    use std::time::Duration;
+
+    fn progress(stage: Option<UploadStage>, done_bytes: u64, seconds: u64) -> UploadReport {
+        UploadReport::Progress(UploadProgress {
+            stage,
+            done_bytes,
+            total_bytes: stage.map(|_| 1000),
+            elapsed: Duration::from_secs(seconds),
+            left: None,
+            stalled: None,
+            quality: Quality::Measured,
+            stop_requested: false,
+        })
+    }
+
+    #[test]
+    fn an_upload_is_told_by_stage_and_tenth() {
+        let mut telling = Telling::default();
+        let network = Some(UploadStage::Network);
+        let steps = [(Some(UploadStage::Main), 900), (network, 0), (network, 99), (network, 100)];
+        let told = steps.map(|(stage, done)| telling.line(&progress(stage, done, 1)).is_some());
+        assert_eq!(told, [true, true, false, true]);
+    }
+
+    #[test]
+    fn an_upload_that_cannot_be_seen_is_told_every_ten_seconds() {
+        let mut telling = Telling::default();
+        let told = [0, 1, 9, 10, 19, 20].map(|s| telling.line(&progress(None, 0, s)).is_some());
+        assert_eq!(told, [true, false, false, true, false, true]);
+    }
+}
