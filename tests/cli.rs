@@ -26,6 +26,7 @@ fn help_explains_every_command() {
     qsegment(&["segment", "--help"]).assert().success().stdout_eq(file!["cmd/help_segment.stdout"]);
     qsegment(&["pack", "--help"]).assert().success().stdout_eq(file!["cmd/help_pack.stdout"]);
     qsegment(&["inspect", "--help"]).assert().success().stdout_eq(file!["cmd/help_inspect.stdout"]);
+    qsegment(&["verify", "--help"]).assert().success().stdout_eq(file!["cmd/help_verify.stdout"]);
     qsegment(&["config", "--help"]).assert().success().stdout_eq(file!["cmd/help_config.stdout"]);
 }
 
@@ -93,6 +94,40 @@ fn inspect_prints_a_buffer_line_by_line() {
         .assert()
         .success()
         .stdout_eq(file!["cmd/inspect_wrong_mode.stdout"]);
+}
+
+#[test]
+fn verify_compares_the_emulator_with_its_definition_and_with_golden_vectors() {
+    let verify =
+        |args: &[&str]| qsegment(&["verify"]).args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let golden = ["model/golden/golden_0.safetensors", "model/golden/golden_1.safetensors"];
+    verify(&golden).assert().success().stdout_eq(file!["cmd/verify.stdout"]);
+    verify(&["--json"]).assert().success().stdout_eq(file!["cmd/verify_json.stdout"]);
+    // They are of the built-in network, not of its float export.
+    verify(&["--network", "model/golden/README.md"])
+        .assert()
+        .failure()
+        .stderr_eq("[..]model/golden/README.md is text, not an ONNX network[..]\n");
+}
+
+/// The reason why a camera cannot be used is one line on standard error, with the exit code by which a
+/// service manager knows not to try again at once.
+#[test]
+fn without_a_camera_commands_that_need_one_say_why() {
+    if Path::new("/dev/media0").exists() {
+        eprintln!("SKIPPED: this machine has media devices");
+        return;
+    }
+    for args in [
+        &["run", "--source", "imx500"][..],
+        &["verify", "--camera"],
+        &["run", "--camera", "10-001a"],
+    ] {
+        qsegment(args).assert().code(69).stdout_eq("").stderr_eq(
+            "qsegment: there is no media device (/dev/media*): the kernel has found no camera; on a \
+             Raspberry Pi set dtoverlay=imx500 in /boot/firmware/config.txt and restart\n",
+        );
+    }
 }
 
 fn inspect_in(dir: &Path, args: &[&str]) -> Command {

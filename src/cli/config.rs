@@ -193,6 +193,13 @@ impl Pipeline {
     }
 }
 
+impl Camera {
+    /// Which camera is asked for, if any.
+    pub(crate) fn id(&self) -> Option<&str> {
+        Some(self.id.as_str()).filter(|id| !id.is_empty())
+    }
+}
+
 impl Overlay {
     pub(crate) fn style(&self, scale: Scale) -> Style {
         Style { layer: self.style, skeleton: self.skeleton, opacity: self.opacity, scale }

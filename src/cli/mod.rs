@@ -18,6 +18,7 @@ mod progress;
 mod read;
 mod run;
 mod segment;
+mod verify;
 mod write;
 
 use std::path::PathBuf;
@@ -83,6 +84,7 @@ enum Command {
     Segment(segment::SegmentArgs),
     Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
+    Verify(verify::VerifyArgs),
     Config(config::command::ConfigArgs),
 }
 
@@ -105,6 +107,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
         Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
+        Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
         }

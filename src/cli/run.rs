@@ -13,7 +13,7 @@ pub(crate) mod chosen;
 mod condition;
 mod dump;
 mod status;
-mod stop;
+pub(crate) mod stop;
 mod table;
 
 use std::path::PathBuf;
@@ -55,7 +55,8 @@ pub(crate) struct RunArgs {
     /// Leave report.json, overlay.png and mask.png in this folder; made if it is not there
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// Where frames come from; an option that only the simulated sensor has means simulated
+    /// Where frames come from. Without it, an option that only the simulated sensor has means simulated, and
+    /// one that only the camera has means imx500
     #[arg(long, value_name = "SOURCE")]
     source: Option<Kind>,
     /// Which AI Camera, by its I2C name such as 10-001a
@@ -118,11 +119,14 @@ impl RunArgs {
             || self.timing.is_some()
             || self.input_size.is_some()
             || !self.faults.is_empty();
+        // Whoever simulates is told that a packed network is not for that.
+        let packed = self.network.as_deref().filter(|path| network::file_is_packed(path));
+        let packed = packed.filter(|_| !simulation && self.source != Some(Kind::Simulated));
         let source = &mut config.source;
         source.kind = match self.source {
             Some(kind) => kind,
             None if simulation => Kind::Simulated,
-            None if self.camera.is_some() => Kind::Imx500,
+            None if self.camera.is_some() || packed.is_some() => Kind::Imx500,
             None => source.kind,
         };
         if let Some(id) = &self.camera {
@@ -140,13 +144,10 @@ impl RunArgs {
         if !self.faults.is_empty() {
             source.faults = self.faults.iter().copied().map(Fault).collect();
         }
-        if let Some(path) = &self.network {
-            // A file that cannot be read is refused by whoever needs it, by name.
-            if network::file_is_packed(path) {
-                config.camera.network.clone_from(path);
-            } else {
-                config.network.file = NetworkFile::Path(path.clone());
-            }
+        match (packed, &self.network) {
+            (Some(packed), _) => packed.clone_into(&mut config.camera.network),
+            (None, Some(path)) => config.network.file = NetworkFile::Path(path.clone()),
+            (None, None) => {}
         }
         if self.no_web {
             config.web.listen = Listen::Off;

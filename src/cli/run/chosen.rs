@@ -20,7 +20,7 @@ use qsegment::source::simulated::{self, Simulated, Timing, timing};
 use qsegment::source::{FrameSource, SourceError};
 
 use super::blame;
-use crate::cli::config::{Config, Kind, Pace, Source, Switch};
+use crate::cli::config::{self, Config, Kind, Pace, Source, Switch};
 use crate::cli::network::{self, InputSize};
 use crate::cli::out::tell;
 use crate::cli::{Failure, builtin, crate_version, read};
@@ -48,10 +48,13 @@ pub(super) fn open(
     stop: &StopSignal,
     host_clock: &Clock,
 ) -> Result<Chosen, Failure> {
-    let id = Some(config.camera.id.as_str()).filter(|id| !id.is_empty());
+    let id = config.camera.id();
     match config.source.kind {
         Kind::Simulated => simulated(config, asked, stop, None),
-        Kind::Imx500 => camera(config, host_clock),
+        Kind::Imx500 => {
+            imx500::present(id).map_err(Failure::unavailable)?;
+            camera(config, host_clock)
+        }
         Kind::Auto => match imx500::present(id) {
             Ok(_) => camera(config, host_clock),
             Err(absent) if absent.is_absence() => {
@@ -64,31 +67,15 @@ pub(super) fn open(
 }
 
 fn camera(config: &Config, host_clock: &Clock) -> Result<Chosen, Failure> {
+    let options = camera_options(config)?;
     let network = config.camera.network.as_path();
-    if network.as_os_str().is_empty() {
-        return Err(Failure::configuration(anyhow!(
-            "the camera has no network to upload: pack one with `qsegment pack` and name it with --network, \
-             or run the simulated sensor with --source simulated"
-        )));
-    }
     let facts = NetworkFacts {
         name: network.display().to_string(),
         sha256: builtin::sha256_hex(&read_packed(network)?),
         parameters: None,
         macs: None,
     };
-    let options = imx500::Options {
-        camera: Some(config.camera.id.clone()).filter(|id| !id.is_empty()),
-        network: Some(network.to_owned()),
-        mode: config.source.mode.into(),
-        frame_rate: config.camera.frame_rate.given(),
-        inference_window: config.source.inference_window(),
-        flips: config.camera.flip.into(),
-        ..imx500::Options::default()
-    };
-    let camera =
-        Imx500::open(options, host_clock.clone(), Box::new(Telling::default().into_told()))
-            .map_err(|error| Failure::unavailable(SourceError::Camera(error)))?;
+    let camera = open_camera(options, host_clock.clone())?;
     tracing::info!(camera = camera.id(), receiver = camera.receiver().name());
     Ok(Chosen {
         source: Box::new(camera),
@@ -103,6 +90,32 @@ fn camera(config: &Config, host_clock: &Clock) -> Result<Chosen, Failure> {
         },
         drop_when_behind: true,
     })
+}
+
+/// What the configuration says of the camera.
+pub(crate) fn camera_options(config: &Config) -> Result<imx500::Options, Failure> {
+    let config::Camera { network, frame_rate, flip, .. } = &config.camera;
+    if network.as_os_str().is_empty() {
+        return Err(Failure::configuration(anyhow!(
+            "the camera has no network to upload: pack one with `qsegment pack` and name it with --network, \
+             or run the simulated sensor with --source simulated"
+        )));
+    }
+    Ok(imx500::Options {
+        camera: config.camera.id().map(ToOwned::to_owned),
+        network: Some(network.clone()),
+        mode: config.source.mode.into(),
+        frame_rate: frame_rate.given(),
+        inference_window: config.source.inference_window(),
+        flips: (*flip).into(),
+        ..imx500::Options::default()
+    })
+}
+
+/// Opens the camera; its uploads are told on standard error.
+pub(crate) fn open_camera(options: imx500::Options, clock: Clock) -> Result<Imx500, Failure> {
+    Imx500::open(options, clock, Box::new(Telling::default().into_told()))
+        .map_err(|error| Failure::unavailable(SourceError::Camera(error)))
 }
 
 fn read_packed(network: &Path) -> anyhow::Result<Vec<u8>> {

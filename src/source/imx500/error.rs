@@ -120,6 +120,7 @@ fn advice(errno: Errno) -> &'static str {
         Errno::NOMEM => {
             "no memory for the receiver: raise cma= in /boot/firmware/cmdline.txt, or close programs"
         }
+        Errno::TXTBSY => "somebody is still writing the file: wait until it is complete",
         Errno::MFILE | Errno::NFILE => "too many files are open: raise the limit (ulimit -n)",
         Errno::NOTTY | Errno::INVAL => {
             "the driver knows no such call or value: this kernel's driver differs from Raspberry Pi's; \

@@ -8,10 +8,12 @@
 //! for, they are.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 
 use super::error::CameraError;
@@ -251,13 +253,16 @@ impl Sensor {
         self.set(ENABLE_INJECTION, 1, "enable the injection of input tensors").map(drop)
     }
 
-    /// Gives the network this input tensor instead of a picture. Gives the sensor's counter of the frame
-    /// that will carry its output.
+    /// Gives the network this input tensor instead of a picture: bytes as they are stored in the sensor,
+    /// padding included ([`crate::formats::input_tensor::InputLayout::emit_stream`]). Gives the sensor's
+    /// counter of the frame that will carry its output.
     ///
     /// # Errors
     /// When the sensor does not stream with a network and with injection enabled, or the transfer fails.
-    pub fn inject(&self, tensor: &File) -> Result<u8, CameraError> {
-        self.set(INPUT_TENSOR_FD, tensor.as_raw_fd(), "inject an input tensor")?;
+    pub fn inject(&self, tensor: &[u8]) -> Result<u8, CameraError> {
+        let file =
+            in_memory(tensor).map_err(|error| CameraError::open(Path::new("memfd"), &error))?;
+        self.set(INPUT_TENSOR_FD, file.as_raw_fd(), "inject an input tensor")?;
         let frame = ioctl::control(self.subdev.as_fd(), COMPARISON_FRAME);
         let frame = frame.map_err(|e| self.refused("ask which frame will carry the output", e))?;
         u8::try_from(frame).map_err(|_| {
@@ -302,6 +307,14 @@ impl Sensor {
             self.path.display()
         ))
     }
+}
+
+/// A file of these bytes that exists in memory only, open for reading: the kernel reads no file that
+/// anybody could still write to (ETXTBSY).
+fn in_memory(bytes: &[u8]) -> std::io::Result<File> {
+    let mut writing = File::from(memfd_create("tensor", MemfdFlags::CLOEXEC)?);
+    writing.write_all(bytes)?;
+    File::open(format!("/proc/self/fd/{}", writing.as_raw_fd()))
 }
 
 /// What ticks: pixels, and lines of them.
@@ -412,6 +425,16 @@ mod tests {
         assert_eq!(full.interval(1117), Duration::from_nanos(100_013_844));
         assert!(full.vblank_for(1000.0) < 0, "faster than the mode: the range clamps it");
         assert_eq!(full.vblank_for(0.0), i64::MAX);
+    }
+
+    #[test]
+    fn tensor_in_memory_is_read_from_its_start_and_written_by_nobody() {
+        use std::io::Read;
+        let mut file = in_memory(b"planes").unwrap();
+        let mut read = String::new();
+        file.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "planes");
+        assert!(file.write_all(b"x").is_err());
     }
 
     #[test]
