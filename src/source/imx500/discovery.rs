@@ -81,8 +81,8 @@ pub enum DiscoveryError {
     NotPermitted {
         /// The first such device.
         path: PathBuf,
-        /// Who may open it.
-        group: String,
+        /// Who may open it; none where root alone may.
+        group: Option<String>,
     },
     /// A media device cannot be asked.
     #[error("cannot read the media graph of {path}: {cause}")]
@@ -209,19 +209,24 @@ fn media_devices(dev: &Path) -> Vec<PathBuf> {
     numbered.into_iter().map(|(_, path)| path).collect()
 }
 
-pub(super) fn not_permitted(path: &Path, group: &str) -> String {
-    format!(
-        "cannot open {}: permission denied; it belongs to the group {group}: run \
-         `sudo usermod -aG {group} $USER`, then log in again",
-        path.display()
-    )
+pub(super) fn not_permitted(path: &Path, group: &Option<String>) -> String {
+    let step = match group {
+        Some(group) => format!(
+            "it belongs to the group {group}: run `sudo usermod -aG {group} $USER`, then log in again"
+        ),
+        None => {
+            "it belongs to root alone: give it the group video by a udev rule, as Raspberry Pi OS \
+                 does, or run as root"
+                .to_owned()
+        }
+    };
+    format!("cannot open {}: permission denied; {step}", path.display())
 }
 
 /// The group to which a node belongs; `video` on every Raspberry Pi.
-pub(super) fn group_of(path: &Path) -> String {
-    let id = fs::metadata(path).map(|metadata| metadata.gid());
-    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
-    id.ok().and_then(|id| group_name(&groups, id)).unwrap_or_else(|| "video".to_owned())
+pub(super) fn group_of(path: &Path) -> Option<String> {
+    let id = fs::metadata(path).ok()?.gid();
+    group_name(&fs::read_to_string("/etc/group").unwrap_or_default(), id)
 }
 
 /// From lines `name:x:id:members`. To join root's group is no advice.
@@ -333,7 +338,14 @@ mod tests {
         assert_eq!(group_name(groups, 44).as_deref(), Some("video"));
         assert_eq!(group_name(groups, 0), None);
         assert_eq!(group_name(groups, 4), None);
-        let said = not_permitted(Path::new("/dev/media2"), "video");
-        assert!(said.contains("sudo usermod -aG video $USER"), "{said}");
+        let said = |group: Option<&str>| {
+            not_permitted(Path::new("/dev/media2"), &group.map(ToOwned::to_owned))
+        };
+        assert_eq!(
+            said(Some("video")),
+            "cannot open /dev/media2: permission denied; it belongs to the group video: run \
+             `sudo usermod -aG video $USER`, then log in again"
+        );
+        assert!(said(None).contains("it belongs to root alone"));
     }
 }
