@@ -41,8 +41,8 @@ use converter::Converter;
 ///
 /// From an MCTQ ONNX file it runs Sony's converter (imxconv-pt), which is looked for in --venv, in
 /// QSEGMENT_IMXCONV and on PATH; `qsegment pack --setup DIR` installs it. From the converter's
-/// packerOut.zip it needs nothing. Given an .rpk it adds or replaces its intrinsics. The result is, byte for
-/// byte, what Raspberry Pi's imx500-package makes of the same packerOut.zip.
+/// packerOut.zip it needs nothing. Given an .rpk it adds or replaces its intrinsics. The result is laid
+/// out, byte for byte, as Raspberry Pi's imx500-package does it.
 #[derive(Debug, Args)]
 pub(crate) struct PackArgs {
     /// An MCTQ ONNX file, a packerOut.zip, or an .rpk
