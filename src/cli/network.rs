@@ -62,8 +62,8 @@ fn read_network(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = read::at_most(
         path,
         format_args!("the network {shown}"),
-        MAX_NETWORK_LEN_BYTES,
-        "one that fits into the sensor is under 8 MiB",
+        read::MAX_ONNX_BYTES,
+        read::ONNX_REASON,
     )?;
     match kind_of(&bytes) {
         "an ONNX network" | "a file of unknown kind" => Ok(bytes),
@@ -83,9 +83,6 @@ pub(crate) fn file_is_packed(path: &Path) -> bool {
 }
 
 const PACKED: &str = "a network.rpk for the sensor";
-
-/// The sensor holds 8 MiB of network; a QDQ or float export of the same is at most four times that.
-const MAX_NETWORK_LEN_BYTES: u64 = 64 << 20;
 
 /// Pixels of the network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -305,14 +305,7 @@ impl Packed {
             lines.push(format!("lines    input {input}, output {output}"));
         }
         if let Some(memory) = &self.memory {
-            let (used, total) = (memory.used(), u64::from(memory.total_size));
-            lines.push(format!(
-                "memory   {used} of {total} bytes ({:.0} %): tensors {}, weights {}, reserve {}",
-                used as f64 * 100.0 / total.max(1) as f64,
-                memory.networks_runtime_size,
-                memory.coefficients_size,
-                memory.reserved_memory_size
-            ));
+            lines.push(format!("memory   {memory}"));
         }
         let steps = self.steps.iter().map(|step| format!("{} {:.3} s", step.name, step.seconds));
         lines.push(format!("time     {}", steps.collect::<Vec<_>>().join(", ")));

@@ -43,7 +43,8 @@ pub(crate) fn start(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub(crate) const MAX_RPK_BYTES: u64 = 64 << 20;
 /// What that rests on.
 pub(crate) const RPK_REASON: &str = "the sensor holds 8 MiB";
-/// Largest ONNX file that is read.
+/// Largest ONNX file that is read: a QDQ or float export is at most four times the size of what the sensor
+/// holds.
 pub(crate) const MAX_ONNX_BYTES: u64 = 64 << 20;
 /// What that rests on.
 pub(crate) const ONNX_REASON: &str = "one that fits into the sensor is under 8 MiB";

@@ -93,6 +93,16 @@ impl L2Memory {
     }
 }
 
+impl Display for L2Memory {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (used, total) = (self.used(), u64::from(self.total_size));
+        let percent = used * 100 / total.max(1);
+        write!(f, "{used} of {total} bytes ({percent} %): ")?;
+        let (tensors, weights) = (self.networks_runtime_size, self.coefficients_size);
+        write!(f, "tensors {tensors}, weights {weights}, reserve {}", self.reserved_memory_size)
+    }
+}
+
 impl DnnParams {
     /// Reads the document. Offsets in refusals count from its first byte.
     pub fn parse(xml: &str) -> Result<Self, Refusal> {

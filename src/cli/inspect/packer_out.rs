@@ -67,15 +67,7 @@ impl Described {
         if !unlisted.is_empty() {
             lines.push(format!("  not in the manifest: {}", unlisted.join(", ")));
         }
-        let memory = &dnn_params.l2_memory;
-        let (used, total) = (memory.used(), u64::from(memory.total_size));
-        lines.push(format!(
-            "memory      {used} of {total} bytes ({} %): tensors {}, weights {}, reserve {}",
-            used * 100 / total.max(1),
-            memory.networks_runtime_size,
-            memory.coefficients_size,
-            memory.reserved_memory_size
-        ));
+        lines.push(format!("memory      {}", dnn_params.l2_memory));
         lines
     }
 }

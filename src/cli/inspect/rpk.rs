@@ -157,15 +157,7 @@ impl Parts {
             lines.extend(text.lines().map(str::to_owned));
         }
         if let Some(dsp) = &self.dsp_params {
-            let memory = &dsp.l2_memory;
-            let (used, total) = (memory.used(), u64::from(memory.total_size));
-            lines.push(format!(
-                "memory      {used} of {total} bytes ({} %): tensors {}, weights {}, reserve {}",
-                used * 100 / total.max(1),
-                memory.networks_runtime_size,
-                memory.coefficients_size,
-                memory.reserved_memory_size
-            ));
+            lines.push(format!("memory      {}", dsp.l2_memory));
         }
         if let Some(archive) = &self.archive {
             let members = archive.members.iter().map(|m| format!("{} {}", m.name, m.data.len()));
