@@ -9,6 +9,7 @@
 
 mod builtin;
 mod config;
+mod feed;
 mod inspect;
 mod kind;
 mod network;
@@ -85,6 +86,7 @@ enum Command {
     Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
+    Feed(feed::FeedArgs),
     Config(config::command::ConfigArgs),
 }
 
@@ -107,6 +109,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
         Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
+        Command::Feed(args) => feed::feed(&args, config()?, form, &mut out),
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)

@@ -35,15 +35,16 @@ impl Table<'_> {
         let timing = &self.report.timing;
         let rate = self.report.rates.frames.value;
         let rate = rate.map_or(String::new(), |rate| format!("{rate:.1} a second, "));
+        let camera = self.snapshot.source.quality != Quality::Simulated;
         let pace = match timing.slow_motion_factor.value {
+            _ if camera => String::new(),
             Some(factor) if factor > 1.05 => format!(", {factor:.1} times slower than a sensor"),
             Some(factor) if factor < 0.95 => {
                 format!(", {:.1} times faster than a sensor", 1.0 / factor)
             }
             _ => String::new(),
         };
-        let simulated =
-            if self.snapshot.source.quality == Quality::Simulated { "simulated " } else { "" };
+        let simulated = if camera { "" } else { "simulated " };
         format!("{rate}{simulated}in {:.1} s{pace}", timing.elapsed_s)
     }
 

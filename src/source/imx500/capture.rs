@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Both nodes number frames from the same start of the stream. Either may be first: a picture waits for
-//! its metadata, and metadata waits for its picture, but never longer than a frame.
+//! its metadata, and metadata waits for its picture, but never longer than a frame. Pictures are not
+//! taken further ahead than there is room for, so that none is lost to a host that is late.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -53,7 +54,7 @@ pub(super) struct Pictures {
 
 /// What ended a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Woken {
+pub(super) enum Woken {
     Ready,
     TimedOut,
     Stopped,
@@ -72,24 +73,25 @@ impl Capture {
     }
 
     fn next_frame(&mut self, frame: &mut RawFrame) -> Result<Next, CameraError> {
-        let mut silent = Duration::ZERO;
         let patience = FRAME_TIMEOUT.max(self.frame_interval * FRAMES_TO_TIMEOUT);
+        let began = self.clock.now();
+        let mut timeouts = 0;
         loop {
-            match self.wait(patience)? {
-                Woken::Stopped => return Ok(Next::Ended),
-                Woken::TimedOut => {
-                    self.events.count(Event::FrameTimeout);
-                    silent += patience;
-                    if silent >= self.silence_limit {
-                        return Err(CameraError::Silent { seconds: silent.as_secs() });
-                    }
-                }
-                Woken::Ready => {
-                    self.take_pictures()?;
-                    if let Some(sequence) = self.take_metadata(frame)? {
-                        return self.join_picture(sequence, frame);
-                    }
-                }
+            if self.wait(patience)? == Woken::Stopped {
+                return Ok(Next::Ended);
+            }
+            self.take_pictures()?;
+            if let Some(sequence) = self.take_metadata(frame)? {
+                return self.join_picture(sequence, frame);
+            }
+            // Pictures that come without metadata are silence, too.
+            let silent = self.clock.now().since(began);
+            if silent >= patience * (timeouts + 1) {
+                timeouts += 1;
+                self.events.count(Event::FrameTimeout);
+            }
+            if silent >= self.silence_limit {
+                return Err(CameraError::Silent { seconds: silent.as_secs() });
             }
         }
     }
@@ -99,8 +101,12 @@ impl Capture {
         let Taken::Filled(filled) = self.metadata.take()? else { return Ok(None) };
         let now = self.clock.now();
         if filled.is_damaged() {
+            let sequence = filled.sequence();
             drop(filled);
             self.events.count(Event::DamagedBuffer);
+            if let Some(pictures) = &mut self.pictures {
+                pictures.let_go(sequence);
+            }
             return Ok(None);
         }
         // What lies behind the last line is left from earlier frames.
@@ -126,16 +132,13 @@ impl Capture {
         stamp.map_or(now, |stamp| self.clock.at_kernel_stamp(stamp).min(now))
     }
 
-    /// Copies every picture that is there, or throws it away.
+    /// Copies as many pictures as are held, or throws every one away.
     fn take_pictures(&mut self) -> Result<(), CameraError> {
         let Some(pictures) = &mut self.pictures else { return Ok(()) };
-        while let Taken::Filled(filled) = pictures.queue.take()? {
+        while pictures.has_room() {
+            let Taken::Filled(filled) = pictures.queue.take()? else { break };
             let Some(layout) = pictures.wanted.filter(|_| !filled.is_damaged()) else { continue };
-            let mut bytes = match pictures.held.len() {
-                PICTURES_HELD => pictures.held.pop_front().map(|(_, bytes)| bytes),
-                _ => pictures.spare.pop(),
-            }
-            .unwrap_or_default();
+            let mut bytes = pictures.spare.pop().unwrap_or_default();
             filled.copy_to(layout.len_bytes, &mut bytes);
             pictures.held.push_back((filled.sequence(), bytes));
         }
@@ -170,7 +173,8 @@ impl Capture {
         let stop = self.clock.stop_signal().readable();
         let stop = stop.map_err(|error| out_of_descriptors(&error))?;
         let metadata = self.metadata.as_fd();
-        match &self.pictures {
+        // A picture for which there is no room must not end the wait for its metadata.
+        match self.pictures.as_ref().filter(|pictures| pictures.has_room()) {
             Some(pictures) => wait_for(stop, &[metadata, pictures.queue.as_fd()], patience),
             None => wait_for(stop, &[metadata], patience),
         }
@@ -205,16 +209,25 @@ impl Pictures {
         }
     }
 
+    /// Whether another picture may be taken from the driver. One that is thrown away needs no room.
+    fn has_room(&self) -> bool {
+        self.wanted.is_none() || self.held.len() < PICTURES_HELD
+    }
+
+    /// Lets the picture of this number go, and older ones: their metadata is lost.
+    fn let_go(&mut self, sequence: u32) {
+        while let Some((held, _)) = self.held.front() {
+            if is_after(*held, sequence) {
+                break;
+            }
+            self.spare.extend(self.held.pop_front().map(|(_, bytes)| bytes));
+        }
+    }
+
     /// Swaps the memory of the picture with this number for that of `into`. Older ones are let go.
     fn hand_over(&mut self, sequence: u32, into: &mut RawPicture) -> Joined {
-        while let Some((held, _)) = self.held.front() {
-            // How far the held one is ahead, on the circle of 32-bit numbers.
-            let ahead = held.wrapping_sub(sequence);
-            if ahead != 0 && ahead <= u32::MAX / 2 {
-                return Joined::Never;
-            }
-            let (_, bytes) = self.held.pop_front().expect("it was just seen");
-            if ahead == 0 {
+        while let Some((held, bytes)) = self.held.pop_front() {
+            if held == sequence {
                 self.spare.push(std::mem::replace(&mut into.bytes, bytes));
                 if let Some(layout) = self.wanted {
                     into.width = layout.width;
@@ -224,22 +237,34 @@ impl Pictures {
                 }
                 return Joined::Yes;
             }
+            if is_after(held, sequence) {
+                self.held.push_front((held, bytes));
+                return Joined::Never;
+            }
             self.spare.push(bytes);
         }
         Joined::NotYet
     }
 }
 
-/// Waits until a node has something to say, or the stop signal is raised.
-fn wait_for(
+/// Whether one number follows the other, on the circle of 32-bit numbers.
+fn is_after(number: u32, other: u32) -> bool {
+    let ahead = number.wrapping_sub(other);
+    ahead != 0 && ahead <= u32::MAX / 2
+}
+
+/// Waits until one of at most two nodes has a buffer, or the stop signal is raised.
+pub(super) fn wait_for(
     stop: BorrowedFd<'_>,
     nodes: &[BorrowedFd<'_>],
     at_most: Duration,
 ) -> Result<Woken, CameraError> {
-    let on = |fd, flags| PollFd::from_borrowed_fd(fd, flags);
-    let node = |at: usize| *nodes.get(at).unwrap_or(&stop);
-    let mut waits =
-        [on(stop, PollFlags::IN), on(node(0), PollFlags::IN), on(node(1), PollFlags::IN)];
+    // A capture node has one to be read, an output node one to be written.
+    let ready_node = |at: usize| match nodes.get(at) {
+        Some(node) => PollFd::from_borrowed_fd(*node, PollFlags::IN | PollFlags::OUT),
+        None => PollFd::from_borrowed_fd(stop, PollFlags::empty()),
+    };
+    let mut waits = [PollFd::from_borrowed_fd(stop, PollFlags::IN), ready_node(0), ready_node(1)];
     let at_most = Timespec::try_from(at_most).unwrap_or(Timespec { tv_sec: 1, tv_nsec: 0 });
     let ready = retry_on_intr(|| poll(&mut waits, Some(&at_most)));
     let ready = ready.map_err(|errno| out_of_descriptors(&errno.into()))?;
@@ -267,21 +292,22 @@ mod tests {
     use super::*;
     use crate::source::BayerOrder;
     use crate::source::clock::StopSignal;
-    use rustix::event::{EventfdFlags, eventfd};
-    use std::os::fd::OwnedFd;
+    use std::io::{PipeReader, PipeWriter, Write, pipe};
 
-    fn quiet() -> OwnedFd {
-        eventfd(0, EventfdFlags::CLOEXEC).unwrap()
+    fn quiet() -> (PipeReader, PipeWriter) {
+        pipe().unwrap()
     }
 
-    fn speaking() -> OwnedFd {
-        eventfd(1, EventfdFlags::CLOEXEC).unwrap()
+    fn speaking() -> (PipeReader, PipeWriter) {
+        let (reader, mut writer) = pipe().unwrap();
+        writer.write_all(b"frame").unwrap();
+        (reader, writer)
     }
 
     #[test]
     fn stop_signal_wins_over_a_frame_and_over_silence() {
         let stop = StopSignal::default();
-        let (node, other) = (speaking(), quiet());
+        let ((node, _keep), (other, _open)) = (speaking(), quiet());
         let hour = Duration::from_secs(3600);
         let nodes = [other.as_fd(), node.as_fd()];
         assert_eq!(wait_for(stop.readable().unwrap(), &nodes, hour), Ok(Woken::Ready));
@@ -293,7 +319,7 @@ mod tests {
     #[test]
     fn silence_ends_a_wait() {
         let stop = StopSignal::default();
-        let node = quiet();
+        let (node, _open) = quiet();
         let waited = wait_for(stop.readable().unwrap(), &[node.as_fd()], Duration::ZERO);
         assert_eq!(waited, Ok(Woken::TimedOut));
     }
@@ -321,6 +347,20 @@ mod tests {
         assert_eq!((into.width, into.stride_bytes, into.order), (2028, 2544, BayerOrder::Grbg));
         assert!(pictures.held.is_empty(), "an older one is let go");
         assert_eq!(pictures.spare.len(), 2);
+    }
+
+    #[test]
+    fn pictures_of_lost_metadata_make_room() {
+        let mut pictures = held(&[7, 8]);
+        assert!(!pictures.has_room());
+        pictures.let_go(6);
+        assert_eq!(pictures.held.len(), 2);
+        pictures.let_go(7);
+        assert!(pictures.has_room());
+        assert_eq!((pictures.held.len(), pictures.spare.len()), (1, 1));
+        pictures.wanted = None;
+        pictures.held.push_back((9, vec![]));
+        assert!(pictures.has_room(), "what is thrown away needs none");
     }
 
     #[test]

@@ -77,6 +77,19 @@ pub(super) fn queue_buffer(node: BorrowedFd<'_>, queue: u32, index: u32) -> Resu
     unsafe { update::<{ video::VIDIOC_QBUF }, _>(node, &mut buffer) }
 }
 
+/// `VIDIOC_QBUF` of an output queue: gives the driver a buffer with this many bytes, to be sent.
+pub(super) fn queue_filled(
+    node: BorrowedFd<'_>,
+    queue: u32,
+    index: u32,
+    bytesused: u32,
+) -> Result<()> {
+    let memory = video::V4L2_MEMORY_MMAP;
+    let mut buffer = Buffer { index, queue, memory, bytesused, ..Buffer::ZERO };
+    // SAFETY: VIDIOC_QBUF reads and writes a `v4l2_buffer`. The memory that the driver sends is its own.
+    unsafe { update::<{ video::VIDIOC_QBUF }, _>(node, &mut buffer) }
+}
+
 /// What `VIDIOC_DQBUF` found.
 #[derive(Debug)]
 pub(super) enum Dequeued {

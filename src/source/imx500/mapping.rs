@@ -18,10 +18,22 @@ pub(super) struct Mapping {
 impl Mapping {
     /// Maps `len` bytes of the node at `offset`, both as `VIDIOC_QUERYBUF` gave them.
     pub(super) fn new(node: BorrowedFd<'_>, len: usize, offset: u64) -> Result<Self> {
+        Self::map(node, len, offset, ProtFlags::READ)
+    }
+
+    /// The same, to be written.
+    pub(super) fn writable(
+        node: BorrowedFd<'_>,
+        len: usize,
+        offset: u64,
+    ) -> Result<WritableMapping> {
+        Self::map(node, len, offset, ProtFlags::READ | ProtFlags::WRITE).map(WritableMapping)
+    }
+
+    fn map(node: BorrowedFd<'_>, len: usize, offset: u64, access: ProtFlags) -> Result<Self> {
         // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing of this process.
-        let start = unsafe {
-            mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::SHARED, node, offset)?
-        };
+        let start =
+            unsafe { mmap(std::ptr::null_mut(), len, access, MapFlags::SHARED, node, offset)? };
         let start = NonNull::new(start.cast()).expect("without MAP_FIXED no mapping starts at 0");
         Ok(Self { start, len })
     }
@@ -38,6 +50,21 @@ impl Mapping {
         unsafe { self.start.as_ptr().copy_to_nonoverlapping(into.as_mut_ptr(), len) };
         // SAFETY: the first `len` bytes were just written.
         unsafe { into.set_len(len) };
+    }
+}
+
+/// A mapping that may be written.
+#[derive(Debug)]
+pub(super) struct WritableMapping(Mapping);
+
+impl WritableMapping {
+    /// Writes the bytes from the start on; gives how many there was room for.
+    pub(super) fn copy_from(&mut self, bytes: &[u8]) -> usize {
+        let len = bytes.len().min(self.0.len);
+        // SAFETY: `start` is mapped to be written for at least `len` bytes as long as `self` lives, and does
+        // not overlap `bytes`, of which nothing was mapped here.
+        unsafe { self.0.start.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), len) };
+        len
     }
 }
 
@@ -71,5 +98,18 @@ mod tests {
         mapping.copy_to(3, &mut into);
         assert_eq!(into, b"DNN");
         assert_eq!(into.as_ptr(), before);
+    }
+
+    #[test]
+    fn writes_no_more_than_there_is_room_for() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"..........").unwrap();
+        let mut mapping = Mapping::writable(file.as_fd(), 10, 0).unwrap();
+        assert_eq!(mapping.copy_from(b"tensor"), 6);
+        assert_eq!(mapping.copy_from(&[b'x'; 11]), 10);
+        assert_eq!(mapping.copy_from(b"DNN"), 3);
+        let mut read = Vec::new();
+        Mapping::new(file.as_fd(), 10, 0).unwrap().copy_to(10, &mut read);
+        assert_eq!(read, b"DNNxxxxxxx");
     }
 }

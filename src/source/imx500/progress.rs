@@ -194,51 +194,64 @@ pub(super) struct Watch {
     sizes: Sizes,
     stall_after: Duration,
     started: Timestamp,
+    /// What an earlier upload has left in the files.
+    left_over: Option<Sample>,
     last: Option<Sample>,
     /// When something last moved.
     moved: Timestamp,
     stage_began: Timestamp,
-    /// Most bytes of a piece of the network seen on the bus.
-    network_piece_bytes: u64,
+    /// Most bytes of a piece of the network seen on the bus; none before that stage was seen.
+    network_piece_bytes: Option<u64>,
 }
 
 impl Watch {
-    pub(super) fn new(sizes: Sizes, stall_after: Duration, now: Timestamp) -> Self {
+    /// `before` is what was read before the start.
+    pub(super) fn new(
+        sizes: Sizes,
+        stall_after: Duration,
+        now: Timestamp,
+        before: Option<Sample>,
+    ) -> Self {
         Self {
             sizes,
             stall_after,
             started: now,
-            last: None,
+            left_over: before,
+            last: before,
             moved: now,
             stage_began: now,
-            network_piece_bytes: 0,
+            network_piece_bytes: None,
         }
     }
 
     /// Takes what was read at `now`.
     pub(super) fn push(&mut self, now: Timestamp, sample: Option<Sample>) -> UploadProgress {
-        if sample.is_some() && sample != self.last {
+        if let Some(sample) = sample
+            && self.last != Some(sample)
+        {
             self.moved = now;
-        }
-        if let Some(sample) = sample {
+            self.left_over = None;
             if self.last.is_none_or(|last| last.stage != sample.stage) {
                 self.stage_began = now;
             }
             if sample.stage == UploadStage::Network {
-                self.network_piece_bytes = self.network_piece_bytes.max(sample.piece_bytes);
+                self.network_piece_bytes = self.network_piece_bytes.max(Some(sample.piece_bytes));
             }
             self.last = Some(sample);
         }
         let still = now.since(self.moved);
         let patience = if self.last.is_some() { self.stall_after } else { self.blind_patience() };
+        let total_bytes = self.last.and_then(|last| self.sizes.of(last.stage));
+        let done_bytes = self.last.map_or(0, done);
         UploadProgress {
             stage: self.last.map(|last| last.stage),
-            done_bytes: self.last.map_or(0, done),
-            total_bytes: self.last.and_then(|last| self.sizes.of(last.stage)),
+            // Where a piece is complete the bus still shows its bytes for a moment.
+            done_bytes: total_bytes.map_or(done_bytes, |total| done_bytes.min(total)),
+            total_bytes,
             elapsed: now.since(self.started),
             left: self.last.and_then(|last| self.left(now, last)),
             stalled: Some(still).filter(|still| *still >= patience),
-            quality: self.quality(),
+            quality: if self.last.is_some() { Quality::Measured } else { Quality::Estimated },
             stop_requested: false,
         }
     }
@@ -246,21 +259,20 @@ impl Watch {
     /// What it was, once the stream has started.
     pub(super) fn finish(&self, now: Timestamp) -> Uploaded {
         let took = now.since(self.started);
-        let cached = self.sizes.network.map(|network| match self.last {
-            Some(_) => self.network_piece_bytes == 0,
+        let cached = self.sizes.network.map(|network| match self.network_piece_bytes {
+            Some(bytes) => bytes == 0,
             // Faster than any bus could have carried it.
             None => took < at_rate(network, FASTEST_BUS_BYTES_PER_SECOND),
         });
-        Uploaded { took, cached, quality: self.quality() }
+        let seen = self.network_piece_bytes.is_some() || cached.is_none();
+        let quality = if seen { Quality::Measured } else { Quality::Estimated };
+        Uploaded { took, cached, quality }
     }
 
-    /// Where it stood when it failed.
+    /// Where it stood when it failed; none where it had not begun, or cannot be seen.
     pub(super) fn reached(&self) -> Option<(UploadStage, u64)> {
-        self.last.map(|last| (last.stage, done(last)))
-    }
-
-    fn quality(&self) -> Quality {
-        if self.last.is_some() { Quality::Measured } else { Quality::Estimated }
+        let last = self.last.filter(|_| self.left_over.is_none())?;
+        Some((last.stage, done(last)))
     }
 
     fn left(&self, now: Timestamp, last: Sample) -> Option<Duration> {
@@ -314,7 +326,7 @@ mod tests {
     }
 
     fn watch() -> Watch {
-        Watch::new(SIZES, STALL, at(0))
+        Watch::new(SIZES, STALL, at(0), None)
     }
 
     #[test]
@@ -370,6 +382,20 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_upload_left_in_the_files_is_not_this_one() {
+        let before = sample(UploadStage::Network, 3_000_000, 0);
+        let mut watch = Watch::new(SIZES, STALL, at(0), before);
+        watch.push(at(1), before);
+        assert_eq!(watch.reached(), None, "it failed before it began");
+        // 3 MB at 625 kB/s take 4.8 s.
+        let uploaded = watch.finish(at(2));
+        assert_eq!((uploaded.cached, uploaded.quality), (Some(true), Quality::Estimated));
+        watch.push(at(3), sample(UploadStage::Network, 0, 8_183));
+        assert_eq!(watch.reached(), Some((UploadStage::Network, 8_183)));
+        assert_eq!(watch.finish(at(4)).cached, Some(false));
+    }
+
+    #[test]
     fn without_the_drivers_files_it_is_estimated_and_said_so() {
         let mut watch = watch();
         let progress = watch.push(at(12), None);
@@ -387,7 +413,7 @@ mod tests {
             "network started in 4.0 s: the camera had it stored (estimated)"
         );
         assert_eq!(watch.finish(at(5)).to_string(), "network uploaded in 5.0 s (estimated)");
-        let none = Watch::new(Sizes::default(), STALL, at(0)).finish(at(1));
+        let none = Watch::new(Sizes::default(), STALL, at(0), None).finish(at(1));
         assert_eq!(none.to_string(), "stream started in 1.0 s, without a network");
     }
 

@@ -54,7 +54,8 @@ impl Upload<'_> {
         on_upload: &mut OnUpload,
     ) -> Result<(), CameraError> {
         let files = DriverFiles::of(Path::new(DEBUGFS), self.camera);
-        let watch = Watch::new(self.sizes(), self.stall_after, self.clock.now());
+        let before = files.read();
+        let watch = Watch::new(self.sizes(), self.stall_after, self.clock.now(), before);
         let watch = Mutex::new(watch);
         // Raised when the kernel has answered.
         let answered = StopSignal::default();
@@ -62,11 +63,16 @@ impl Upload<'_> {
             let watching = || {
                 let clock = Clock::monotonic(answered.clone());
                 let mut next = clock.now();
-                while clock.wait_until(next) == Waited::Reached {
+                for look in 0_u64.. {
+                    if clock.wait_until(next) == Waited::Stopped {
+                        break;
+                    }
                     let sample = files.read();
                     let mut progress = lock(&watch).push(self.clock.now(), sample);
                     progress.stop_requested = self.clock.stop_signal().is_raised();
-                    on_upload(UploadReport::Progress(progress));
+                    if look % LOOKS_TO_A_REPORT == 0 {
+                        on_upload(UploadReport::Progress(progress));
+                    }
                     next = next.plus(LOOK_EVERY);
                 }
             };
@@ -77,7 +83,8 @@ impl Upload<'_> {
             answered.raise();
             started
         });
-        let watch = lock(&watch);
+        let mut watch = lock(&watch);
+        watch.push(self.clock.now(), files.read());
         match started {
             Ok(()) => {
                 on_upload(UploadReport::Done(watch.finish(self.clock.now())));
@@ -221,7 +228,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 const DEBUGFS: &str = "/sys/kernel/debug";
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A piece goes over the bus in half a second at best.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOKS_TO_A_REPORT: u64 = 5;
 
 #[cfg(test)]
 mod tests {

@@ -150,6 +150,7 @@ kernel_numbers! {
 
     V4L2_CAP_VIDEO_CAPTURE: u32 = 0x0000_0001;
     V4L2_CAP_META_CAPTURE: u32 = 0x0080_0000;
+    V4L2_CAP_META_OUTPUT: u32 = 0x0800_0000;
     V4L2_CAP_STREAMING: u32 = 0x0400_0000;
     /// Formats follow the media graph, not the other way round.
     V4L2_CAP_IO_MC: u32 = 0x2000_0000;
@@ -175,6 +176,7 @@ kernel_numbers! {
 /// Kinds of queue (`enum v4l2_buf_type`).
 pub(crate) const V4L2_BUF_TYPE_VIDEO_CAPTURE: u32 = 1;
 pub(crate) const V4L2_BUF_TYPE_META_CAPTURE: u32 = 13;
+pub(crate) const V4L2_BUF_TYPE_META_OUTPUT: u32 = 14;
 /// Buffers are the driver's and mapped here (`enum v4l2_memory`).
 pub(crate) const V4L2_MEMORY_MMAP: u32 = 1;
 /// Progressive (`enum v4l2_field`).

@@ -1,0 +1,202 @@
+//! `qsegment feed`: plays the silicon behind a virtual camera, so that everything between kernel and mask
+//! can be tried without one.
+//!
+//! ```text
+//!   simulated sensor or recorded buffers --> feed node of the virtual IMX500 --> kernel --> qsegment run
+//!                                       \--> folder of buffers (--record), to be played later
+//! ```
+
+mod recorded;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use qsegment::source::clock::{Clock, StopSignal, Waited};
+use qsegment::source::imx500::Feed;
+use qsegment::source::simulated::Simulated;
+use qsegment::source::simulated::faults::FaultPlan;
+use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
+use serde::Serialize;
+
+use super::config::{Config, Fault, Mode, NetworkFile, Packing, SceneName, Switch};
+use super::network::{self, InputSize};
+use super::out::Out;
+use super::progress::Progress;
+use super::run::{chosen, stop};
+use super::{Failure, Form};
+use recorded::{Recorded, Recording};
+
+/// Play the sensor behind a virtual camera
+///
+/// For tests of the camera's path on a machine without one: buffers of the simulated sensor, or recorded
+/// ones, go into the virtual IMX500 (tests/vm), as fast as it streams.
+#[derive(Debug, Args)]
+pub(crate) struct FeedArgs {
+    /// Node of the virtual camera that takes metadata; found by its driver
+    #[arg(long, value_name = "NODE")]
+    device: Option<PathBuf>,
+    /// Play these buffers: a folder that --record wrote, or one file
+    #[arg(long, value_name = "PATH")]
+    play: Option<PathBuf>,
+    /// Write the buffers into this folder instead, one file each
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["device", "play"])]
+    record: Option<PathBuf>,
+    /// End after this many frames
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+    /// MCTQ ONNX network instead of the configured one
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+    /// Run the network at another input size
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    input_size: Option<InputSize>,
+    /// What the simulated sensor looks at
+    #[arg(long, value_name = "SCENE")]
+    scene: Option<String>,
+    /// Seed of everything random
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Whether tensors come as late as the network takes in the sensor
+    #[arg(long)]
+    timing: Option<Switch>,
+    /// Sensor mode
+    #[arg(long)]
+    mode: Option<Mode>,
+    /// How the receiver packs embedded lines
+    #[arg(long)]
+    packing: Option<Packing>,
+    /// Inject a fault, as in `qsegment run`
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<FaultPlan>,
+}
+
+impl FeedArgs {
+    fn over(&self, mut config: Config) -> Config {
+        let source = &mut config.source;
+        if let Some(scene) = &self.scene {
+            source.scene = SceneName(scene.clone());
+        }
+        source.seed = self.seed.unwrap_or(source.seed);
+        source.timing = self.timing.unwrap_or(source.timing);
+        source.mode = self.mode.unwrap_or(source.mode);
+        source.packing = self.packing.unwrap_or(source.packing);
+        if !self.faults.is_empty() {
+            source.faults = self.faults.iter().copied().map(Fault).collect();
+        }
+        if let Some(path) = &self.network {
+            config.network.file = NetworkFile::Path(path.clone());
+        }
+        config
+    }
+}
+
+pub(crate) fn feed(
+    args: &FeedArgs,
+    config: Config,
+    form: Form,
+    out: &mut Out,
+) -> Result<ExitCode, Failure> {
+    let config = args.over(config);
+    let stop = StopSignal::default();
+    let mut source = source(args, &config, &stop)?;
+    let mut frame = RawFrame::default();
+    let mut more = advance(&mut *source, &mut frame)?;
+    let mut sink = Sink::open(args, frame.metadata.len())?;
+    stop::obey_signals(stop.clone())?;
+    let progress = Progress::new(args.frames);
+    let mut fed = 0;
+    while more && args.frames.is_none_or(|frames| fed < frames) && !stop.is_raised() {
+        if sink.put(&frame, &stop)? == Waited::Stopped {
+            break;
+        }
+        fed += 1;
+        progress.set(fed);
+        more = advance(&mut *source, &mut frame)?;
+    }
+    sink.flush(&stop)?;
+    drop(progress);
+    match form {
+        Form::Text => out.line(format_args!("{fed} frames {}", sink.said()))?,
+        Form::Json => {
+            out.json(&Fed { version: 1, frames: fed, faults: source.injected_faults() })?
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Debug, Serialize)]
+struct Fed {
+    version: u32,
+    frames: u64,
+    faults: Vec<(&'static str, u64)>,
+}
+
+fn source(
+    args: &FeedArgs,
+    config: &Config,
+    stop: &StopSignal,
+) -> Result<Box<dyn FrameSource>, Failure> {
+    if let Some(path) = &args.play {
+        let timing = qsegment::source::simulated::timing::Mode::from(config.source.mode);
+        return Ok(Box::new(Recorded::open(path, timing.frame_timing(0).interval)?));
+    }
+    let chosen = network::load(&config.network.file, args.input_size)?;
+    // The stream's own pace is kept by the driver.
+    let clock = Clock::simulated(stop.clone());
+    let simulated = Simulated::new(chosen::simulation(&config.source), &chosen.network, clock)?;
+    Ok(Box::new(simulated))
+}
+
+fn advance(source: &mut dyn FrameSource, frame: &mut RawFrame) -> Result<bool, SourceError> {
+    Ok(source.next(frame)? == Next::Frame)
+}
+
+/// Where buffers go.
+enum Sink {
+    Camera(Feed),
+    Folder(Recording),
+}
+
+impl Sink {
+    fn open(args: &FeedArgs, len_bytes: usize) -> Result<Self, Failure> {
+        if let Some(folder) = &args.record {
+            return Ok(Self::Folder(Recording::new(folder)?));
+        }
+        // A later buffer may be longer: one that a fault has not cut.
+        let len_bytes = u32::try_from(len_bytes).unwrap_or(u32::MAX).max(LONGEST_LEN_BYTES);
+        let feed = Feed::open(args.device.as_deref(), len_bytes);
+        let feed = feed.map_err(|error| Failure::unavailable(SourceError::Camera(error)))?;
+        tracing::info!(node = %feed.path().display(), "feeding");
+        Ok(Self::Camera(feed))
+    }
+
+    fn put(&mut self, frame: &RawFrame, stop: &StopSignal) -> Result<Waited, Failure> {
+        match self {
+            Self::Camera(feed) => Ok(feed
+                .put(&frame.metadata, stop)
+                .map_err(|error| Failure::unavailable(SourceError::Camera(error)))?),
+            Self::Folder(recording) => {
+                recording.write(frame)?;
+                Ok(Waited::Reached)
+            }
+        }
+    }
+
+    fn flush(&mut self, stop: &StopSignal) -> Result<(), SourceError> {
+        if let Self::Camera(feed) = self {
+            feed.flush(stop)?;
+        }
+        Ok(())
+    }
+
+    fn said(&self) -> &'static str {
+        match self {
+            Self::Camera(_) => "fed into the virtual camera",
+            Self::Folder(_) => "recorded",
+        }
+    }
+}
+
+/// A 640 x 640 network with a mask of its size has 1.6 MB.
+const LONGEST_LEN_BYTES: u32 = 2 << 20;
