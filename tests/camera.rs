@@ -4,6 +4,8 @@
 //! network file to give it, whose tensors take 7 DNN lines; without it everything here is skipped, aloud.
 //! The tests share the one camera: run with `--test-threads=1`.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -267,6 +269,7 @@ struct Bench {
 }
 
 impl Bench {
+    #[expect(clippy::print_stderr, reason = "what is skipped must be seen")]
     fn new() -> Option<Self> {
         let network = std::env::var_os("QSEGMENT_CAMERA_NETWORK").map(PathBuf::from);
         if network.is_none() {
