@@ -3,17 +3,20 @@
 //!
 //! ```text
 //!   simulated sensor or recorded buffers --> feed node of the virtual IMX500 --> kernel --> qsegment run
-//!                                       \--> folder of buffers (--record), to be played later
+//!          ^                            \--> folder of buffers (--record), to be played later
+//!          +-- injected input tensors <---- injected node <-- kernel <---------------- qsegment verify
 //! ```
 
+mod delivery;
 mod recorded;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use qsegment::source::clock::{Clock, StopSignal, Waited};
-use qsegment::source::imx500::Feed;
+use qsegment::source::imx500::{CameraError, Feed, Injections};
 use qsegment::source::simulated::Simulated;
 use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
@@ -25,6 +28,7 @@ use super::out::Out;
 use super::progress::Progress;
 use super::run::{chosen, stop};
 use super::{Failure, Form};
+use delivery::Deliveries;
 use recorded::{Recorded, Recording};
 
 /// Play the sensor behind a virtual camera
@@ -33,14 +37,14 @@ use recorded::{Recorded, Recording};
 /// ones, go into the virtual IMX500 (tests/vm), as fast as it streams.
 #[derive(Debug, Args)]
 pub(crate) struct FeedArgs {
-    /// Node of the virtual camera that takes metadata; found by its driver
-    #[arg(long, value_name = "NODE")]
-    device: Option<PathBuf>,
+    /// Which virtual camera, by its I2C name such as 10-001a; without it the only one
+    #[arg(long, value_name = "ID")]
+    camera: Option<String>,
     /// Play these buffers: a folder that --record wrote, or one file
     #[arg(long, value_name = "PATH")]
     play: Option<PathBuf>,
     /// Write the buffers into this folder instead, one file each
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["device", "play"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["camera", "play"])]
     record: Option<PathBuf>,
     /// End after this many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -99,10 +103,10 @@ pub(crate) fn feed(
 ) -> Result<ExitCode, Failure> {
     let config = args.over(config);
     let stop = StopSignal::default();
-    let mut source = source(args, &config, &stop)?;
+    let mut source = Played::open(args, &config, &stop)?;
     let mut frame = RawFrame::default();
-    let mut more = advance(&mut *source, &mut frame)?;
-    let mut sink = Sink::open(args, frame.metadata.len())?;
+    let mut more = source.advance(&mut frame)?;
+    let mut sink = Sink::open(args, &frame, source.frame_interval())?;
     stop::obey_signals(stop.clone())?;
     let progress = Progress::new(args.frames);
     let mut fed = 0;
@@ -112,15 +116,14 @@ pub(crate) fn feed(
         }
         fed += 1;
         progress.set(fed);
-        more = advance(&mut *source, &mut frame)?;
+        sink.hand_injected_to(&mut source)?;
+        more = source.advance(&mut frame)?;
     }
     sink.flush(&stop)?;
     drop(progress);
     match form {
         Form::Text => out.line(format_args!("{fed} frames {}", sink.said()))?,
-        Form::Json => {
-            out.json(&Fed { version: 1, frames: fed, faults: source.injected_faults() })?
-        }
+        Form::Json => out.json(&Fed { version: 1, frames: fed, faults: source.faults() })?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -132,50 +135,72 @@ struct Fed {
     faults: Vec<(&'static str, u64)>,
 }
 
-fn source(
-    args: &FeedArgs,
-    config: &Config,
-    stop: &StopSignal,
-) -> Result<Box<dyn FrameSource>, Failure> {
-    if let Some(path) = &args.play {
-        let timing = qsegment::source::simulated::timing::Mode::from(config.source.mode);
-        return Ok(Box::new(Recorded::open(path, timing.frame_timing(0).interval)?));
+/// What plays the silicon.
+enum Played {
+    Simulated(Box<Simulated>),
+    Recorded(Recorded),
+}
+
+impl Played {
+    fn open(args: &FeedArgs, config: &Config, stop: &StopSignal) -> Result<Self, Failure> {
+        if let Some(path) = &args.play {
+            let timing = qsegment::source::simulated::timing::Mode::from(config.source.mode);
+            let interval = timing.frame_timing(0).interval;
+            return Ok(Self::Recorded(Recorded::open(path, interval)?));
+        }
+        let chosen = network::load(&config.network.file, args.input_size)?;
+        // The stream's own pace is kept by the driver.
+        let clock = Clock::simulated(stop.clone());
+        let options = chosen::simulation(&config.source);
+        Ok(Self::Simulated(Box::new(Simulated::new(options, &chosen.network, clock)?)))
     }
-    let chosen = network::load(&config.network.file, args.input_size)?;
-    // The stream's own pace is kept by the driver.
-    let clock = Clock::simulated(stop.clone());
-    let simulated = Simulated::new(chosen::simulation(&config.source), &chosen.network, clock)?;
-    Ok(Box::new(simulated))
+
+    fn source(&mut self) -> &mut dyn FrameSource {
+        match self {
+            Self::Simulated(simulated) => &mut **simulated,
+            Self::Recorded(recorded) => recorded,
+        }
+    }
+
+    fn advance(&mut self, frame: &mut RawFrame) -> Result<bool, SourceError> {
+        Ok(self.source().next(frame)? == Next::Frame)
+    }
+
+    fn frame_interval(&mut self) -> Duration {
+        self.source().info().frame_interval
+    }
+
+    fn faults(&mut self) -> Vec<(&'static str, u64)> {
+        self.source().injected_faults()
+    }
 }
 
-fn advance(source: &mut dyn FrameSource, frame: &mut RawFrame) -> Result<bool, SourceError> {
-    Ok(source.next(frame)? == Next::Frame)
-}
-
-/// Where buffers go.
+/// Where frames go.
 enum Sink {
-    Camera(Feed),
+    Camera { feed: Feed, injections: Injections, deliveries: Deliveries },
     Folder(Recording),
 }
 
 impl Sink {
-    fn open(args: &FeedArgs, len_bytes: usize) -> Result<Self, Failure> {
+    fn open(args: &FeedArgs, first: &RawFrame, interval: Duration) -> Result<Self, Failure> {
         if let Some(folder) = &args.record {
             return Ok(Self::Folder(Recording::new(folder)?));
         }
-        // A later buffer may be longer: one that a fault has not cut.
-        let len_bytes = u32::try_from(len_bytes).unwrap_or(u32::MAX).max(LONGEST_LEN_BYTES);
-        let feed = Feed::open(args.device.as_deref(), len_bytes);
-        let feed = feed.map_err(|error| Failure::unavailable(SourceError::Camera(error)))?;
+        // A later frame may be longer: one that a fault has not cut.
+        let first_len = u32::try_from(first.metadata.len()).unwrap_or(u32::MAX);
+        let len_bytes = first_len.max(LONGEST_LEN_BYTES);
+        let camera = args.camera.as_deref();
+        let feed = Feed::open(camera, len_bytes).map_err(unavailable)?;
+        let injections = Injections::open(camera, LONGEST_LEN_BYTES).map_err(unavailable)?;
         tracing::info!(node = %feed.path().display(), "feeding");
-        Ok(Self::Camera(feed))
+        Ok(Self::Camera { feed, injections, deliveries: Deliveries::new(interval) })
     }
 
     fn put(&mut self, frame: &RawFrame, stop: &StopSignal) -> Result<Waited, Failure> {
         match self {
-            Self::Camera(feed) => Ok(feed
-                .put(&frame.metadata, stop)
-                .map_err(|error| Failure::unavailable(SourceError::Camera(error)))?),
+            Self::Camera { feed, deliveries, .. } => {
+                feed.put(&deliveries.push(frame), stop).map_err(unavailable)
+            }
             Self::Folder(recording) => {
                 recording.write(frame)?;
                 Ok(Waited::Reached)
@@ -183,8 +208,27 @@ impl Sink {
         }
     }
 
+    /// What is injected into the camera is what the simulated sensor sees next.
+    fn hand_injected_to(&mut self, source: &mut Played) -> Result<(), Failure> {
+        let Self::Camera { injections, .. } = self else { return Ok(()) };
+        while let Some(injected) = injections.take().map_err(unavailable)? {
+            match source {
+                // Its network's input has no padding: stored is what is sent.
+                Played::Simulated(simulated) => {
+                    simulated.inject(injected.frame_count, &injected.stream)?;
+                }
+                Played::Recorded(_) => {
+                    tracing::warn!(
+                        "an input tensor was injected; recorded buffers cannot answer it"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn flush(&mut self, stop: &StopSignal) -> Result<(), SourceError> {
-        if let Self::Camera(feed) = self {
+        if let Self::Camera { feed, .. } = self {
             feed.flush(stop)?;
         }
         Ok(())
@@ -192,10 +236,14 @@ impl Sink {
 
     fn said(&self) -> &'static str {
         match self {
-            Self::Camera(_) => "fed into the virtual camera",
+            Self::Camera { .. } => "fed into the virtual camera",
             Self::Folder(_) => "recorded",
         }
     }
+}
+
+fn unavailable(error: CameraError) -> Failure {
+    Failure::unavailable(SourceError::Camera(error))
 }
 
 /// A 640 x 640 network with a mask of its size has 1.6 MB.

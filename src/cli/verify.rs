@@ -22,7 +22,7 @@ use qsegment::source::imx500::{self, Imx500};
 use serde::Serialize;
 
 use super::config::{Config, NetworkFile};
-use super::network::{self, Identity, file_is_packed};
+use super::network::{self, Identity, InputSize, file_is_packed};
 use super::out::Out;
 use super::progress::Progress;
 use super::run::{chosen, stop};
@@ -45,6 +45,9 @@ pub(crate) struct VerifyArgs {
     /// be given once for each
     #[arg(long = "network", value_name = "FILE")]
     networks: Vec<PathBuf>,
+    /// Run the network at another input size: that of the packed one
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    input_size: Option<InputSize>,
     /// Verify on this AI Camera, by its I2C name such as 10-001a; without ID on the only one
     #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "")]
     camera: Option<String>,
@@ -67,7 +70,7 @@ pub(crate) fn verify(
         }
     }
     let file = onnx.first().cloned().map_or(config.network.file.clone(), NetworkFile::Path);
-    let chosen = network::load(&file, None)?;
+    let chosen = network::load(&file, args.input_size)?;
     let mut checks = emulator_checks(&chosen.network)?;
     for path in &args.golden {
         let golden = Golden::read(path, &chosen.identity.sha256)?;

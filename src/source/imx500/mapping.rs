@@ -58,12 +58,20 @@ impl Mapping {
 pub(super) struct WritableMapping(Mapping);
 
 impl WritableMapping {
-    /// Writes the bytes from the start on; gives how many there was room for.
-    pub(super) fn copy_from(&mut self, bytes: &[u8]) -> usize {
-        let len = bytes.len().min(self.0.len);
-        // SAFETY: `start` is mapped to be written for at least `len` bytes as long as `self` lives, and does
-        // not overlap `bytes`, of which nothing was mapped here.
-        unsafe { self.0.start.as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), len) };
+    /// Bytes that there is room for.
+    pub(super) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Writes the bytes from `at` on; gives how many there was room for.
+    pub(super) fn copy_from(&mut self, at: usize, bytes: &[u8]) -> usize {
+        let at = at.min(self.0.len);
+        let len = bytes.len().min(self.0.len - at);
+        // SAFETY: `at` is at most the length of the mapping.
+        let to = unsafe { self.0.start.as_ptr().add(at) };
+        // SAFETY: from `to` on at least `len` bytes are mapped to be written as long as `self` lives, and
+        // they do not overlap `bytes`, of which nothing was mapped here.
+        unsafe { to.copy_from_nonoverlapping(bytes.as_ptr(), len) };
         len
     }
 }
@@ -105,11 +113,13 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"..........").unwrap();
         let mut mapping = Mapping::writable(file.as_fd(), 10, 0).unwrap();
-        assert_eq!(mapping.copy_from(b"tensor"), 6);
-        assert_eq!(mapping.copy_from(&[b'x'; 11]), 10);
-        assert_eq!(mapping.copy_from(b"DNN"), 3);
+        assert_eq!(mapping.copy_from(0, b"tensor"), 6);
+        assert_eq!(mapping.copy_from(0, &[b'x'; 11]), 10);
+        assert_eq!(mapping.copy_from(8, b"yyy"), 2);
+        assert_eq!(mapping.copy_from(11, b"z"), 0);
+        assert_eq!(mapping.copy_from(0, b"DNN"), 3);
         let mut read = Vec::new();
         Mapping::new(file.as_fd(), 10, 0).unwrap().copy_to(10, &mut read);
-        assert_eq!(read, b"DNNxxxxxxx");
+        assert_eq!(read, b"DNNxxxxxyy");
     }
 }

@@ -7,11 +7,13 @@
 //!   capture, queue, events        frames, and what goes wrong with them
 //!   error, holder                 every refusal with its cause and the next step
 //!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
+//!   feed, injected                the back of a virtual camera (tests/vm), to play the silicon
 //! ```
 //!
 //! ```text
 //!   open:     discover -> open the sub-device (kept open) -> configure
-//!   next:     start (upload) on the first call, then a frame a call
+//!   next:     start (upload) on the first call, then a frame a call; the network is given again where
+//!             the sensor may have idled since, and lost it
 //!   restart:  stop -> configure
 //!
 //!   configure: network -> flips, mode, rate, window -> links -> formats of all pads -> nodes, buffers
@@ -27,6 +29,7 @@ mod events;
 mod feed;
 mod graph;
 mod holder;
+mod injected;
 mod ioctl;
 mod mapping;
 mod progress;
@@ -44,14 +47,15 @@ use std::time::Duration;
 pub use discovery::DiscoveryError;
 pub use error::CameraError;
 pub use events::Event;
-pub use feed::Feed;
+pub use feed::{Delivery, Fed, Feed};
 pub use holder::Holder;
+pub use injected::{Injected, Injections};
 pub use progress::{UploadProgress, UploadStage, Uploaded};
 pub use receiver::ReceiverKind;
 pub use subdev::{ColourGains, Flips, Range, Sensor};
 pub use upload::{OnUpload, UploadError, UploadReport};
 
-use super::clock::Clock;
+use super::clock::{Clock, Timestamp};
 use super::simulated::isp::InferenceWindow;
 use super::simulated::timing::Mode;
 use super::{FrameSource, Next, Quality, RawFrame, SourceError, SourceInfo};
@@ -125,6 +129,7 @@ pub struct Imx500 {
     // Declared, and so dropped, before the sensor: the stream ends before its sub-device closes.
     capture: Capture,
     streaming: bool,
+    configured_at: Timestamp,
     sensor: Sensor,
     camera: Camera,
     options: Options,
@@ -143,7 +148,17 @@ impl Imx500 {
         let sensor = Sensor::open(&camera.sensor)?;
         let capture = configure(&camera, &sensor, &options, &clock)
             .map_err(|error| naming_holders(error, &camera.graph))?;
-        Ok(Self { capture, streaming: false, sensor, camera, options, clock, on_upload })
+        let configured_at = clock.now();
+        Ok(Self {
+            capture,
+            streaming: false,
+            configured_at,
+            sensor,
+            camera,
+            options,
+            clock,
+            on_upload,
+        })
     }
 
     /// Stops the stream and sets everything up again, the network too: the driver may have lost it.
@@ -157,6 +172,7 @@ impl Imx500 {
         let capture = configure(&self.camera, &self.sensor, &self.options, &self.clock);
         self.capture = capture.map_err(|error| naming_holders(error, &self.camera.graph))?;
         (self.capture.numbering, self.capture.events) = (numbering, events);
+        self.configured_at = self.clock.now();
         Ok(())
     }
 
@@ -181,6 +197,10 @@ impl Imx500 {
     }
 
     fn start(&mut self) -> Result<(), CameraError> {
+        // An idle driver powers the sensor off and forgets what it was given. It says so nowhere.
+        if self.clock.now().since(self.configured_at) > GIVEN_AGAIN_AFTER {
+            give_network(&self.sensor, &self.options)?;
+        }
         let upload = Upload {
             camera: &self.camera.id,
             network: self.options.network.as_deref(),
@@ -231,15 +251,7 @@ fn configure(
     options: &Options,
     clock: &Clock,
 ) -> Result<Capture, CameraError> {
-    match &options.network {
-        Some(path) => sensor.set_network(&File::open(path).map_err(|error| {
-            CameraError::NetworkFile { path: path.clone(), cause: error.to_string() }
-        })?)?,
-        None => sensor.drop_network()?,
-    }
-    if options.injection {
-        sensor.enable_injection()?;
-    }
+    give_network(sensor, options)?;
     sensor.set_flips(options.flips)?;
     let picture_format = sensor.set_mode(options.mode)?;
     let frame_interval = sensor.set_frame_rate(options.mode, options.frame_rate)?;
@@ -280,6 +292,20 @@ fn configure(
         numbering: Numbering::default(),
         events: Events::default(),
     })
+}
+
+/// What the next start uploads, and whether tensors may be injected then.
+fn give_network(sensor: &Sensor, options: &Options) -> Result<(), CameraError> {
+    let Some(path) = &options.network else { return sensor.drop_network() };
+    let unreadable = |cause| CameraError::NetworkFile { path: path.clone(), cause };
+    let file = File::open(path).map_err(|error| unreadable(error.to_string()))?;
+    let len = file.metadata().map_err(|error| unreadable(error.to_string()))?.len();
+    if len == 0 {
+        // The kernel would say EINVAL.
+        return Err(unreadable("it is empty; pack it again with `qsegment pack`".to_owned()));
+    }
+    sensor.set_network(&file)?;
+    if options.injection { sensor.enable_injection() } else { Ok(()) }
 }
 
 /// What the sensor sends of a frame. The metadata pad's width allows for embedded lines of the longest
@@ -359,6 +385,8 @@ fn naming_holders(error: CameraError, graph: &Graph) -> CameraError {
     }
 }
 
+/// The driver powers the sensor off after 5 s without a stream.
+const GIVEN_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// Room for two embedded lines in the width of the metadata pad (`imx500.c`: 2 lines of 5072 bytes).
 const EMBEDDED_ROOM_LEN_BYTES: usize = 2 * 5072;
 /// 200 ms at 30 frames a second, should this process not be scheduled.

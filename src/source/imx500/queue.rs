@@ -64,8 +64,24 @@ pub(super) struct Filled<'q> {
 }
 
 impl Queue {
-    /// Opens a node and makes sure that it captures what is expected, by the formats of the media graph.
+    /// Opens a node of a receiver: one that captures what is expected, by the formats of the media graph.
     pub(super) fn open(path: &Path, stream: Stream) -> Result<Self, CameraError> {
+        let (queue, can) = Self::open_outside_graph(path, stream)?;
+        if can & video::V4L2_CAP_IO_MC == 0 {
+            return Err(CameraError::Unsuitable(format!(
+                "the receiver behind {} hides the sensor from its media graph; take dtoverlay=imx500 as \
+                 Raspberry Pi ships it (it sets brcm,media-controller)",
+                path.display()
+            )));
+        }
+        Ok(queue)
+    }
+
+    /// Opens a node that captures what is expected; gives its capabilities too.
+    pub(super) fn open_outside_graph(
+        path: &Path,
+        stream: Stream,
+    ) -> Result<(Self, u32), CameraError> {
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("it is one low bit");
         let node = OpenOptions::new().read(true).write(true).custom_flags(flags).open(path);
         let node = node.map_err(|error| CameraError::open(path, &error))?;
@@ -86,15 +102,8 @@ impl Queue {
                 path.display()
             )));
         }
-        if can & video::V4L2_CAP_IO_MC == 0 {
-            return Err(CameraError::Unsuitable(format!(
-                "the receiver behind {} hides the sensor from its media graph; take dtoverlay=imx500 as \
-                 Raspberry Pi ships it (it sets brcm,media-controller)",
-                path.display()
-            )));
-        }
         let path = path.to_owned();
-        Ok(Self { node, path, kind, buffers: Vec::new(), streaming: false })
+        Ok((Self { node, path, kind, buffers: Vec::new(), streaming: false }, can))
     }
 
     /// Makes room for what the metadata pad sends. The Pi 5's receiver takes any length from the pad's on,
@@ -198,7 +207,10 @@ impl Queue {
         match ioctl::dequeue_buffer(self.node.as_fd(), self.kind) {
             Ok(Dequeued::Buffer(buffer)) => Ok(Taken::Filled(Filled { queue: self, buffer })),
             Ok(Dequeued::NotReady) => Ok(Taken::NotReady),
-            Ok(Dequeued::Ended) => Err(CameraError::StreamEnded { path: self.path.clone() }),
+            // A driver that ends a stream by an error answers EIO from then on (vb2_queue_error).
+            Ok(Dequeued::Ended) | Err(Errno::IO) => {
+                Err(CameraError::StreamEnded { path: self.path.clone() })
+            }
             Err(errno) => Err(self.refused("take a frame", errno)),
         }
     }

@@ -22,6 +22,7 @@ use super::capture::Capture;
 use super::error::CameraError;
 use super::holder::holders_of;
 use super::progress::{DriverFiles, Sizes, UploadProgress, UploadStage, Uploaded, Watch};
+use crate::formats::kernel_driver::Verdict;
 use crate::source::clock::{Clock, StopSignal, Waited};
 
 /// Who is told of an upload.
@@ -133,10 +134,10 @@ fn start(capture: &mut Capture) -> Result<(), (Errno, PathBuf)> {
     Ok(())
 }
 
-/// Why the driver refuses a network, in its own order of looking.
+/// Why the driver refuses a network: its own checks, done over.
 fn refusal(network: &Path) -> Option<String> {
-    let _file = fs::read(network).ok()?;
-    None
+    let file = fs::read(network).ok()?;
+    Verdict::new(&file).refusals.first().map(ToString::to_string)
 }
 
 /// The stream could not be started.

@@ -123,6 +123,8 @@ pub struct Simulated {
     next_buffer: u64,
     /// What the next buffer carries. Planned one buffer ahead, so that the emulator always has work.
     planned: Carries,
+    /// Input tensors to be taken instead of what is seen, by the counter of their frame.
+    injected: VecDeque<(u8, Vec<u8>)>,
     /// Inferences that were started and whose output was not sent yet, oldest first.
     flights: VecDeque<Flight>,
     spare_flights: Vec<Flight>,
@@ -206,6 +208,7 @@ impl Simulated {
             output: network.output().clone(),
             next_buffer: 0,
             planned: Carries::Nothing,
+            injected: VecDeque::new(),
             flights: VecDeque::with_capacity(emulation::JOBS),
             spare_flights: Vec::with_capacity(emulation::JOBS),
             origin: None,
@@ -223,18 +226,43 @@ impl Simulated {
         Ok(simulated)
     }
 
+    /// Gives the network this input tensor instead of what the sensor sees, once: in the first frame that
+    /// is looked at from now on and has this counter. `input` is C, H, W, row-major, as stored.
+    ///
+    /// # Errors
+    /// When it is not of the network's size.
+    pub fn inject(&mut self, frame_count: u8, input: &[u8]) -> Result<(), SourceError> {
+        let wanted = self.sent.input.len();
+        if input.len() != wanted {
+            return Err(SourceError::Setting(format!(
+                "an input tensor of {} bytes was injected; the network takes {wanted}",
+                input.len()
+            )));
+        }
+        self.injected.push_back((frame_count, input.to_vec()));
+        Ok(())
+    }
+
     /// What the next buffer carries, while the one after it is planned and its inferences start.
     fn plan(&mut self) -> Result<Carries, SourceError> {
-        let Self { dnn, eye, emulation, flights, spare_flights, timing, .. } = self;
+        let Self { dnn, eye, emulation, flights, spare_flights, timing, injected, faults, .. } =
+            self;
         let mut started = Ok(());
         let next = dnn.step(|inference| {
             if started.is_ok() {
                 let mut flight =
                     spare_flights.pop().unwrap_or(Flight { frame: 0, input: Vec::new() });
                 flight.frame = inference.frame;
-                started = eye
-                    .look(timing.start_of(inference.frame), &mut flight.input)
-                    .and_then(|()| emulation.submit(&flight.input));
+                let frame_count = faults.frame_count(inference.frame);
+                let given = injected.iter().position(|(wanted, _)| *wanted == frame_count);
+                let seen = match given.and_then(|at| injected.remove(at)) {
+                    Some((_, input)) => {
+                        flight.input.clone_from(&input);
+                        Ok(())
+                    }
+                    None => eye.look(timing.start_of(inference.frame), &mut flight.input),
+                };
+                started = seen.and_then(|()| emulation.submit(&flight.input));
                 flights.push_back(flight);
             }
         });
