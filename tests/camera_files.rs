@@ -1,0 +1,132 @@
+//! Files for a virtual camera: networks that its driver takes, networks that it refuses, and firmware of our
+//! own. Written where `QSEGMENT_CAMERA_FILES_INTO` says, for the tests on a virtual machine; and looked at
+//! here, so that what the driver is expected to do there is what `qsegment inspect` says of them.
+//!
+//! ```text
+//!   network.rpk         input 32 x 32, as `qsegment feed --input-size 32x32` sends it: 7 DNN lines
+//!   large.rpk           the same with three pieces to upload
+//!   refused-*.rpk       EINVAL at stream-on, each for another reason
+//!   imx500_*.fpk        firmware: blocks without meaning
+//! ```
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+#[path = "packer_out/mod.rs"]
+mod packer_out_file;
+
+use std::io::Cursor;
+use std::path::Path;
+
+use packer_out_file::{Made, bytes};
+use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::formats::kernel_driver::Verdict;
+use qsegment::formats::packer_out::PackerOut;
+use qsegment::formats::rpk::{Rpk, inconsistencies};
+
+/// Pixels a side of the network's input.
+const SIDE: u16 = 32;
+
+#[test]
+fn files_are_what_they_are_named() {
+    for (name, file) in networks() {
+        let verdict = Verdict::new(&file);
+        let reasons: Vec<String> = verdict.refusals.iter().map(ToString::to_string).collect();
+        match refused_for(name) {
+            Some(reason) => {
+                assert!(reasons.iter().any(|r| r.contains(reason)), "{name}: {reasons:?}")
+            }
+            None => {
+                assert_eq!(reasons, Vec::<String>::new(), "{name}");
+                assert_eq!(verdict.metadata_len_bytes(), 10_144 + 7 * 2560, "{name}");
+                let rpk = Rpk::parse(&file).unwrap();
+                assert!(inconsistencies(&rpk).is_empty(), "{name}");
+            }
+        }
+        if let Some(folder) = std::env::var_os("QSEGMENT_CAMERA_FILES_INTO") {
+            std::fs::write(Path::new(&folder).join(name), file).unwrap();
+        }
+    }
+    for (name, len_bytes) in [("imx500_loader.fpk", 24_000), ("imx500_firmware.fpk", 1_400_000)] {
+        let firmware = firmware(len_bytes);
+        // It has blocks and no archive.
+        assert_eq!(Verdict::new(&firmware).upload_len_bytes, firmware.len(), "{name}");
+        if let Some(folder) = std::env::var_os("QSEGMENT_CAMERA_FILES_INTO") {
+            std::fs::write(Path::new(&folder).join(name), firmware).unwrap();
+        }
+    }
+}
+
+fn networks() -> Vec<(&'static str, Vec<u8>)> {
+    let network = packed(4_000);
+    let registers = registers_at(&network);
+    let changed = |change: fn(&mut Vec<u8>, usize)| {
+        let mut file = network.clone();
+        change(&mut file, registers);
+        file
+    };
+    vec![
+        ("large.rpk", packed(2_500_000)),
+        ("refused-text.rpk", b"not a network".repeat(100)),
+        ("refused-empty.rpk", Vec::new()),
+        ("refused-footer.rpk", changed(|file, _| spoil_footer(file))),
+        ("refused-address.rpk", changed(|file, at| file[at..at + 2].fill(0xd8))),
+        ("refused-value.rpk", changed(|file, at| file[at + 3] = 6)),
+        ("refused-no-registers.rpk", {
+            let mut file = network.clone();
+            file.truncate(Verdict::new(&network).upload_len_bytes);
+            file
+        }),
+        ("network.rpk", network),
+    ]
+}
+
+/// What `qsegment inspect` says of it.
+fn refused_for(name: &str) -> Option<&'static str> {
+    match name {
+        "refused-text.rpk" => Some("block magic"),
+        "refused-empty.rpk" => Some("block header"),
+        "refused-footer.rpk" => Some("block footer"),
+        "refused-address.rpk" => Some("want a register of the driver's white-list"),
+        "refused-value.rpk" => Some("imx500_regs entry 0"),
+        "refused-no-registers.rpk" => Some("imx500_regs in the cpio archive"),
+        _ => None,
+    }
+}
+
+fn packed(coefficients_len_bytes: usize) -> Vec<u8> {
+    let made = Made::new(SIDE, coefficients_len_bytes);
+    let packer_out = PackerOut::read(Cursor::new(made.zip())).unwrap();
+    packer_out.into_rpk(ColourOrder::Rgb).unwrap().emit()
+}
+
+/// Where the entries of imx500_regs begin: with the selection of the image's format, 0xd750.
+fn registers_at(network: &[u8]) -> usize {
+    let first_entry = [0x50, 0xd7, 1, 2];
+    let found = network.windows(4).position(|window| window == first_entry);
+    found.expect("a packed network has registers")
+}
+
+/// Spoils the last four bytes of the first block.
+fn spoil_footer(file: &mut [u8]) {
+    let end = Verdict::new(file).upload_len_bytes;
+    file[end - 1] = b'!';
+}
+
+/// Blocks of at most 1 MiB, as the driver walks them (imx500.c): header with the payload's size, footer.
+fn firmware(len_bytes: usize) -> Vec<u8> {
+    const BLOCK_LEN_BYTES: usize = 1 << 20;
+    let mut file = Vec::new();
+    let mut left = len_bytes.next_multiple_of(16);
+    while left > 0 {
+        let len = left.clamp(64 + 16, BLOCK_LEN_BYTES);
+        let size = u32::try_from(len - 64).unwrap();
+        file.extend_from_slice(b"9464");
+        file.extend_from_slice(&size.to_be_bytes());
+        file.extend_from_slice(&[0; 24]);
+        file.extend_from_slice(&bytes(len - 64, 7));
+        file.extend_from_slice(&[0; 28]);
+        file.extend_from_slice(b"3695");
+        left = left.saturating_sub(len);
+    }
+    file
+}
