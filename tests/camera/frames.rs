@@ -9,7 +9,7 @@ use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::timing::Mode;
 use qsegment::source::{BayerOrder, FrameSource, Next, Quality, RawFrame};
 
-use crate::bench::{Bench, DNN_LINES, buffer, descriptors};
+use crate::bench::{Bench, DNN_LINES, Parameter, buffer, descriptors};
 
 #[test]
 fn thousand_frames_arrive_bit_for_bit_in_order() {
@@ -52,6 +52,8 @@ fn copying_a_warm_frame_reuses_its_memory() {
 #[test]
 fn picture_comes_with_the_metadata_of_its_number() {
     let Some(bench) = Bench::new() else { return };
+    // An emulated CPU may be too slow for 30 pictures a second.
+    let _hold = Parameter::set("hold", "1");
     for (mode, size, flips, order) in [
         (Mode::Binned, (2028, 1520), Flips::default(), BayerOrder::Rggb),
         (Mode::Full, (4056, 3040), Flips { horizontal: true, vertical: true }, BayerOrder::Bggr),

@@ -137,7 +137,9 @@ fn start(capture: &mut Capture) -> Result<(), (Errno, PathBuf)> {
 /// Why the driver refuses a network: its own checks, done over.
 fn refusal(network: &Path) -> Option<String> {
     let file = fs::read(network).ok()?;
-    Verdict::new(&file).refusals.first().map(ToString::to_string)
+    let reasons: Vec<String> =
+        Verdict::new(&file).refusals.iter().map(ToString::to_string).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
 /// The stream could not be started.

@@ -347,6 +347,12 @@ static int start_sensor(struct camera *camera)
 	return ret;
 }
 
+/* csi2 joins all of rp1-cfe's streams; nothing joins unicam's two. */
+static struct media_pipeline *pipe_of(struct vnode *node)
+{
+	return shape == SHAPE_UNICAM ? &node->pipe : &node->camera->pipe;
+}
+
 int receiver_start(struct vnode *node)
 {
 	struct camera *camera = node->camera;
@@ -358,7 +364,7 @@ int receiver_start(struct vnode *node)
 	else if (!is_linked(node) || (shape == SHAPE_RP1_CFE && front_end_without_config(camera)))
 		ret = -EINVAL;
 	else
-		ret = media_pipeline_start(&node->pad, &camera->pipe);
+		ret = media_pipeline_start(&node->pad, pipe_of(node));
 	if (!ret) {
 		node->streaming = true;
 		if (!camera->silicon && all_stream(camera))

@@ -36,11 +36,11 @@ static int upload_image(struct sensor *sensor, unsigned int stage, const u8 *ima
 
 	if (!valid)
 		return -EINVAL;
-	WRITE_ONCE(sensor->done, 0);
-	WRITE_ONCE(sensor->stage, stage);
-	/* The sensor answers the request itself. */
+	/* The sensor refuses the request itself, or does not answer it. */
 	if (fail_stage == stage && (fail_errno == EBUSY || fail_errno == EAGAIN))
 		return -fail_errno;
+	WRITE_ONCE(sensor->done, 0);
+	WRITE_ONCE(sensor->stage, stage);
 	for (at = 0; at < valid; at += SZ_1M) {
 		size_t piece = min_t(size_t, valid - at, SZ_1M);
 

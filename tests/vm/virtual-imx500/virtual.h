@@ -131,6 +131,7 @@ enum node_id {
 struct vnode {
 	struct video_device vdev;
 	struct media_pad pad;
+	struct media_pipeline pipe;
 	struct vb2_queue queue;
 	struct mutex lock;
 	struct list_head buffers;
