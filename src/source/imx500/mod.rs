@@ -5,6 +5,7 @@
 //!   subdev                        the sensor: network, mode, flips, window, gains, exposure
 //!   upload, progress              stream start, in which the kernel uploads firmware and network
 //!   capture, queue, events        frames, and what goes wrong with them
+//!   picture                       a raw picture made one to look at
 //!   error, holder                 every refusal with its cause and the next step
 //!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
 //! ```
@@ -18,7 +19,7 @@
 //! ```
 //!
 //! The network comes first, because the length of the metadata follows it. Not done here: the picture
-//! is handed on raw, and exposure and white balance are set by whoever calls [`Sensor`]'s functions.
+//! is handed on raw and developed by whoever shows it, and exposure and white balance are set by whoever calls [`Sensor`]'s functions.
 
 mod capture;
 mod discovery;
@@ -29,6 +30,7 @@ mod graph;
 mod holder;
 mod ioctl;
 mod mapping;
+pub mod picture;
 mod progress;
 mod queue;
 mod receiver;
