@@ -16,7 +16,9 @@ use qsegment::formats::embedded::LinePacking;
 use qsegment::outputs::OutputError;
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::outputs::web;
+use qsegment::pipeline::ShownPicture;
 use qsegment::source::imx500::Flips;
+use qsegment::source::imx500::picture::{Darkroom, Development};
 use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
@@ -80,6 +82,8 @@ pub(crate) struct Camera {
     pub(crate) frame_rate: FrameRate,
     /// How the picture is turned. Default `"none"`.
     pub(crate) flip: Flip,
+    /// What is shown of a frame. Default `"input-tensor"`, what the network saw.
+    pub(crate) picture: Picture,
 }
 
 /// The network.
@@ -200,6 +204,13 @@ impl Camera {
     }
 }
 
+impl Source {
+    /// Develops raw pictures of what the network sees.
+    pub(crate) fn darkroom(&self) -> Darkroom {
+        Darkroom::new(self.inference_window(), Development::default())
+    }
+}
+
 impl Overlay {
     pub(crate) fn style(&self, scale: Scale) -> Style {
         Style { layer: self.style, skeleton: self.skeleton, opacity: self.opacity, scale }
@@ -234,6 +245,26 @@ impl From<Flip> for Flips {
         Self {
             horizontal: matches!(flip, Flip::Horizontal | Flip::Both),
             vertical: matches!(flip, Flip::Vertical | Flip::Both),
+        }
+    }
+}
+
+/// What is shown of a camera's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Picture {
+    /// What the network saw
+    #[default]
+    InputTensor,
+    /// The raw picture of the same frame, at half the mode's width and height
+    Bayer,
+}
+
+impl From<Picture> for ShownPicture {
+    fn from(picture: Picture) -> Self {
+        match picture {
+            Picture::InputTensor => Self::InputTensor,
+            Picture::Bayer => Self::Raw,
         }
     }
 }

@@ -28,13 +28,13 @@ use qsegment::outputs::figures::Facts;
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
 use qsegment::outputs::web::{Feed, Serving, Web};
-use qsegment::pipeline::{Options, Pipeline, RunError, Snapshot};
+use qsegment::pipeline::{Options, Pipeline, RunError, ShownPicture, Snapshot};
 use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::simulated::isp::InferenceWindow;
 
-use super::config::{Config, Fault, Kind, Listen, NetworkFile, Pace, SceneName, Switch};
+use super::config::{Config, Fault, Kind, Listen, NetworkFile, Pace, Picture, SceneName, Switch};
 use super::network::{self, InputSize};
 use super::out::{Out, OutError, tell};
 use super::{Failure, Form, write};
@@ -62,6 +62,9 @@ pub(crate) struct RunArgs {
     /// Which AI Camera, by its I2C name such as 10-001a
     #[arg(long, value_name = "ID")]
     camera: Option<String>,
+    /// What is shown of the camera's frames
+    #[arg(long)]
+    picture: Option<Picture>,
     /// Network instead of the configured one: packed (.rpk) for the camera, MCTQ ONNX for the simulated
     /// sensor
     #[arg(long, value_name = "FILE")]
@@ -126,12 +129,15 @@ impl RunArgs {
         source.kind = match self.source {
             Some(kind) => kind,
             None if simulation => Kind::Simulated,
-            None if self.camera.is_some() || packed.is_some() => Kind::Imx500,
+            None if self.camera.is_some() || self.picture.is_some() || packed.is_some() => {
+                Kind::Imx500
+            }
             None => source.kind,
         };
         if let Some(id) = &self.camera {
             config.camera.id.clone_from(id);
         }
+        config.camera.picture = self.picture.unwrap_or(config.camera.picture);
         if let Some(scene) = &self.scene {
             source.scene = SceneName(scene.clone());
         }
@@ -180,6 +186,8 @@ pub(crate) fn run(
         stale_after: config.pipeline.stale_after(),
         stall_after: config.pipeline.stall_after(),
         drop_when_behind: opened.drop_when_behind,
+        picture: opened.picture,
+        darkroom: config.source.darkroom(),
     });
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
@@ -253,6 +261,7 @@ struct Opened {
     source: Box<dyn FrameSource>,
     facts: Facts,
     drop_when_behind: bool,
+    picture: ShownPicture,
     web: Option<Web>,
     folder: Option<ReportFolder>,
     dumped: Option<Dumped>,
@@ -283,8 +292,8 @@ impl Opened {
             }
             None => (chosen.source, None),
         };
-        let chosen::Chosen { facts, drop_when_behind, .. } = chosen;
-        Ok(Self { source, facts, drop_when_behind, web, folder, dumped })
+        let chosen::Chosen { facts, drop_when_behind, picture, .. } = chosen;
+        Ok(Self { source, facts, drop_when_behind, picture, web, folder, dumped })
     }
 }
 

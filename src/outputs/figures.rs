@@ -219,7 +219,7 @@ pub struct Counter {
 }
 
 /// Every field of [`Counters`]; a test fails when one is missing.
-pub const COUNTERS: [Counter; 13] = [
+pub const COUNTERS: [Counter; 14] = [
     Counter {
         name: "buffers",
         value: |c| c.buffers,
@@ -277,6 +277,11 @@ pub const COUNTERS: [Counter; 13] = [
         value: |c| c.stale,
         help: "Buffers at whose arrival the newest mask was older than the stale limit",
     },
+    Counter {
+        name: "missing_pictures",
+        value: |c| c.missing_pictures,
+        help: "Frames whose raw picture was wanted but did not come, was let go too early, or cannot be read",
+    },
 ];
 
 /// In milliseconds, for files and pages; a clock's own unit stays nanoseconds.
@@ -329,6 +334,7 @@ mod tests {
             malformed_buffers: at("malformed_buffers"),
             stalls: at("stalls"),
             stale: at("stale"),
+            missing_pictures: at("missing_pictures"),
         }
     }
 }

@@ -6,21 +6,27 @@
 //!        +-- DNN lines --> split --+-- input region ---> planar --> RGB ----+--> pairing --> Frame
 //!                            |     +-- output region --> probability -------+       ^
 //!                            +-- ApParams: parsed when their bytes change             kept input
+//!
+//!   RawPicture --> held by number ------ that of the paired frame, developed ------> Frame.rgb
 //! ```
+//!
+//! A raw picture is developed only when its frame is shown: most frames the network never sees.
 //!
 //! A buffer whose DNN lines are damaged is refused whole: counted under one reason and then
 //! forgotten. If it should have brought one half of a pair, pairing misses that half and counts the
 //! other as unpaired; a pair that was in it whole is only in the count of its reason.
 //! Damaged embedded lines cost only the register values.
 
+use super::held::HeldPictures;
 use super::pairing::{Arrival, Pairing, Picture};
 use super::vessels::{self, Unsuitable, Vessels};
-use super::{Counters, Frame, Options, Stamps};
+use super::{Counters, Frame, Options, ShownPicture, Stamps};
 use crate::formats::ap_params::ApParams;
 use crate::formats::dnn_lines::{DnnHeader, DnnLines, LINE_LEN_BYTES, network_of};
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::{ColourOrder, InputLayout};
 use crate::formats::reader::ParseError;
+use crate::source::imx500::picture::{Darkroom, PictureError};
 use crate::source::{RawFrame, SourceInfo};
 
 /// Why a buffer, or its embedded lines, cannot be used.
@@ -58,6 +64,9 @@ pub enum Damage {
     /// Anything else.
     #[error("malformed buffer: {0}")]
     Malformed(ParseError),
+    /// The raw picture is cut, or has no size; its frame is shown as the network saw it.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
 }
 
 impl From<ParseError> for Damage {
@@ -92,6 +101,7 @@ impl Counters {
             | Damage::Unsuitable(_) => &mut self.corrupt_ap_params,
             Damage::NoOutputRegion => &mut self.no_output_region,
             Damage::Malformed(_) => &mut self.malformed_buffers,
+            Damage::Picture(_) => &mut self.missing_pictures,
         };
         *counter += 1;
     }
@@ -115,6 +125,9 @@ pub struct Decoder {
     planar: Vec<u8>,
     picture: Picture,
     pairing: Pairing,
+    shown: ShownPicture,
+    darkroom: Darkroom,
+    raw_pictures: HeldPictures,
     frame: Frame,
 }
 
@@ -129,6 +142,9 @@ impl Decoder {
             planar: Vec::new(),
             picture: Picture::default(),
             pairing: Pairing::new(source.frame_interval),
+            shown: options.picture,
+            darkroom: options.darkroom.clone(),
+            raw_pictures: HeldPictures::new(source.frame_interval),
             frame: Frame::default(),
         }
     }
@@ -139,6 +155,14 @@ impl Decoder {
         &mut self.frame
     }
 
+    /// Keeps the buffer's raw picture until its tensor comes, if raw pictures are shown; before `decode`.
+    /// What is left in the buffer is memory for another picture.
+    pub fn hold_picture(&mut self, raw: &mut RawFrame) {
+        if self.shown == ShownPicture::Raw {
+            self.raw_pictures.keep(raw.sequence, &mut raw.picture);
+        }
+    }
+
     /// Takes the next buffer. Counts `inputs`, `outputs`, what pairing counts, and damage by its
     /// reason.
     pub fn decode(&mut self, raw: &RawFrame, counters: &mut Counters) -> Decoded {
@@ -147,7 +171,11 @@ impl Decoder {
             Err(damage) => (SensorState::default(), Some(damage)),
         };
         let decoded = match self.dnn_lines(raw, sensor, counters) {
-            Ok(paired) => Decoded { paired, damage: embedded_damage },
+            Ok(None) => Decoded { paired: false, damage: embedded_damage },
+            Ok(Some(Paired { seen_in })) => {
+                let picture_damage = self.show_raw(seen_in, counters).err();
+                Decoded { paired: true, damage: picture_damage.or(embedded_damage) }
+            }
             Err(damage) => Decoded { paired: false, damage: Some(damage) },
         };
         if let Some(damage) = &decoded.damage {
@@ -161,7 +189,7 @@ impl Decoder {
         raw: &RawFrame,
         sensor: SensorState,
         counters: &mut Counters,
-    ) -> Result<bool, Damage> {
+    ) -> Result<Option<Paired>, Damage> {
         let area = raw.metadata.get(embedded_len_bytes(raw)..).unwrap_or_default();
         let lines = DnnLines::split(area)?;
         let ap_params = lines.input.ap_params_bytes()?;
@@ -197,8 +225,9 @@ impl Decoder {
             output_valid,
         };
         let Some(pair) = self.pairing.push(arrival, counters) else {
-            return Ok(false);
+            return Ok(None);
         };
+        let seen_in = pair.seen_in;
         let frame = &mut self.frame;
         frame.sequence = raw.sequence;
         frame.frame_count = frame_count;
@@ -215,8 +244,28 @@ impl Decoder {
             tensor_at_host: raw.tensor_at_host,
             ..Stamps::default()
         };
-        Ok(true)
+        Ok(Some(Paired { seen_in }))
     }
+
+    /// Replaces the picture of the frame by the raw one of the same frame, if that is wanted and there.
+    fn show_raw(&mut self, seen_in: Option<u64>, counters: &mut Counters) -> Result<(), Damage> {
+        if self.shown != ShownPicture::Raw {
+            return Ok(());
+        }
+        let Some(raw) = seen_in.and_then(|number| self.raw_pictures.of_frame(number)) else {
+            counters.missing_pictures += 1;
+            return Ok(());
+        };
+        let frame = &mut self.frame;
+        (frame.width, frame.height) = self.darkroom.develop(raw, &mut frame.rgb)?;
+        Ok(())
+    }
+}
+
+/// A frame is complete.
+struct Paired {
+    /// Number of the buffer with which the frame the network saw came.
+    seen_in: Option<u64>,
 }
 
 fn embedded(raw: &RawFrame) -> Result<SensorState, Damage> {

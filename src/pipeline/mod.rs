@@ -17,6 +17,7 @@ mod arrivals;
 pub mod decode;
 mod frames;
 pub mod geometry;
+mod held;
 pub mod latency;
 mod numbering;
 pub mod pairing;
@@ -34,6 +35,7 @@ use crate::formats::dnn_lines::Kpi;
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::ColourOrder;
 use crate::source::clock::{Clock, Timestamp};
+use crate::source::imx500::picture::Darkroom;
 use crate::source::{FrameSource, SourceInfo};
 use latency::StageLatency;
 use queue::{Bounded, LatestSlot};
@@ -51,7 +53,8 @@ pub struct Frame {
     pub width: usize,
     /// Rows of `rgb`.
     pub height: usize,
-    /// What the network saw: interleaved RGB.
+    /// What the network saw, or the raw picture of the same frame, developed: interleaved RGB. Either
+    /// covers the inference window, as the mask does.
     pub rgb: Vec<u8>,
     /// Pixels a row of `probability`.
     pub mask_width: usize,
@@ -128,6 +131,8 @@ pub struct Counters {
     pub stalls: u64,
     /// Buffers at whose arrival the newest mask was older than the stale limit.
     pub stale: u64,
+    /// Frames whose raw picture was wanted but did not come, was let go too early, or cannot be read.
+    pub missing_pictures: u64,
 }
 
 /// What the pipeline can say about itself at one moment.
@@ -173,6 +178,35 @@ pub struct Options {
     /// True: decode waits for nothing and capture drops when decode is behind (a camera cannot
     /// wait). False: capture waits for decode, nothing is lost (`--pace max`, recordings).
     pub drop_when_behind: bool,
+    /// What of a frame is shown.
+    pub picture: ShownPicture,
+    /// Develops raw pictures, where they are looked at.
+    pub darkroom: Darkroom,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_buffers: None,
+            colour_order: ColourOrder::default(),
+            threshold: 128,
+            stale_after: Duration::from_millis(500),
+            stall_after: Duration::from_secs(1),
+            drop_when_behind: false,
+            picture: ShownPicture::default(),
+            darkroom: Darkroom::default(),
+        }
+    }
+}
+
+/// What of a frame is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ShownPicture {
+    /// What the network saw, at its size and with its colours.
+    #[default]
+    InputTensor,
+    /// The raw picture of the same frame; the input tensor where it is missing.
+    Raw,
 }
 
 /// Queues first, then `start`.

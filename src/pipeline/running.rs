@@ -310,8 +310,8 @@ impl Decode {
     }
 
     fn run(mut self) {
-        while let Some(captured) = self.shared.captured.take() {
-            self.take(&captured);
+        while let Some(mut captured) = self.shared.captured.take() {
+            self.take(&mut captured);
             // Refused only when the run ends, and then nobody needs it.
             drop(self.shared.empty.offer(captured.raw));
         }
@@ -320,12 +320,13 @@ impl Decode {
         self.finished = true;
     }
 
-    fn take(&mut self, captured: &Captured) {
+    fn take(&mut self, captured: &mut Captured) {
         let Captured { raw, received, dropped_before } = captured;
         let (sequence, tensor_at_host) = (raw.sequence, raw.tensor_at_host);
         let arrived = Arrived { sequence, tensor_at_host, dropped_before: *dropped_before };
         self.arrivals.push(arrived, &mut self.counters);
 
+        self.decoder.hold_picture(raw);
         let decoded = self.decoder.decode(raw, &mut self.counters);
         let mut published = None;
         if decoded.paired {
@@ -420,7 +421,6 @@ const FRAMES_HELD_BY_AN_OUTPUT: usize = 4;
 mod tests {
     use super::{Decode, Options, RawFrame, RunError, Shared, Thread};
     use crate::formats::embedded::LinePacking;
-    use crate::formats::input_tensor::ColourOrder;
     use crate::pipeline::queue::{Bounded, LatestSlot, Taken};
     use crate::source::clock::{Clock, StopSignal};
     use crate::source::{Quality, SourceInfo};
@@ -434,14 +434,7 @@ mod tests {
             frame_interval: Duration::from_millis(33),
             packing: LinePacking::Pi5,
         };
-        let options = Options {
-            max_buffers: None,
-            colour_order: ColourOrder::Rgb,
-            threshold: 128,
-            stale_after: Duration::from_secs(1),
-            stall_after: Duration::from_secs(1),
-            drop_when_behind: false,
-        };
+        let options = Options { stale_after: Duration::from_secs(1), ..Options::default() };
         let (latest, bounded) =
             (vec![Arc::new(LatestSlot::new("page"))], vec![Arc::new(Bounded::new("report", 1))]);
         let clock = Clock::simulated(stop.clone());

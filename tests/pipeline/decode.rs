@@ -23,7 +23,7 @@ fn options() -> Options {
         threshold: 128,
         stale_after: Duration::from_secs(1),
         stall_after: Duration::from_secs(1),
-        drop_when_behind: false,
+        ..Options::default()
     }
 }
 

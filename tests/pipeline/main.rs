@@ -3,5 +3,6 @@
 
 mod buffers;
 mod decode;
+mod pictures;
 mod simulated;
 mod threads;

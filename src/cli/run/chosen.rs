@@ -14,6 +14,7 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
+use qsegment::pipeline::ShownPicture;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::{self, Imx500, UploadReport};
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
@@ -31,6 +32,7 @@ pub(super) struct Chosen {
     pub(super) facts: Facts,
     /// A camera goes on whether or not anybody keeps up.
     pub(super) drop_when_behind: bool,
+    pub(super) picture: ShownPicture,
 }
 
 /// What the command line says beside the configuration.
@@ -89,12 +91,13 @@ fn camera(config: &Config, host_clock: &Clock) -> Result<Chosen, Failure> {
             inference_model: None,
         },
         drop_when_behind: true,
+        picture: config.camera.picture.into(),
     })
 }
 
 /// What the configuration says of the camera.
 pub(crate) fn camera_options(config: &Config) -> Result<imx500::Options, Failure> {
-    let config::Camera { network, frame_rate, flip, .. } = &config.camera;
+    let config::Camera { network, frame_rate, flip, picture, .. } = &config.camera;
     if network.as_os_str().is_empty() {
         return Err(Failure::configuration(anyhow!(
             "the camera has no network to upload: pack one with `qsegment pack` and name it with --network, \
@@ -108,6 +111,7 @@ pub(crate) fn camera_options(config: &Config) -> Result<imx500::Options, Failure
         frame_rate: frame_rate.given(),
         inference_window: config.source.inference_window(),
         flips: (*flip).into(),
+        picture: *picture == config::Picture::Bayer,
         ..imx500::Options::default()
     })
 }
@@ -170,6 +174,8 @@ fn simulated(
         // It waits, so that a run with a seed is the same every time. What it waits for is decode and the
         // report's queue, whose reader only keeps the newest.
         drop_when_behind: false,
+        // It has no raw pictures.
+        picture: ShownPicture::InputTensor,
     })
 }
 

@@ -20,6 +20,7 @@ const COUNTS = {
   truncated_buffers: "Truncated",
   corrupt_ap_params: "Corrupt ApParams",
   malformed_buffers: "Malformed",
+  missing_pictures: "Pictures missing",
 };
 const BADGES = {
   waiting: "CONNECTING",
