@@ -13,6 +13,7 @@ mod buffers;
 
 use buffers::{Brings, Sensor};
 use qsegment::emulator::Network;
+use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::pipeline::{Options, Pipeline, ShownPicture};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::scene::Scene;
@@ -147,9 +148,15 @@ fn nothing_is_allocated_per_frame() {
     let raw = Options { picture: ShownPicture::Raw, ..Options::default() };
     assert_eq!(allocations_of_a_warm_run(prepared, raw), 0, "raw pictures held and developed");
 
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
-    let network = Network::load(&std::fs::read(path).unwrap()).unwrap();
-    let network = network.with_input_size(32, 32).unwrap();
+    for sees in [Sees::InputTensor, Sees::Picture] {
+        let network = network().with_input_size(32, 32).unwrap();
+        let inference = Inference::Host(Host::new(network, sees).unwrap());
+        let options = Options { inference, ..Options::default() };
+        let prepared = Repeated::new(&Sensor::new(32, 32));
+        assert_eq!(allocations_of_a_warm_run(prepared, options), 0, "on the host: {sees:?}");
+    }
+
+    let network = network().with_input_size(32, 32).unwrap();
     let run_time =
         RunTime { shortest: Duration::from_millis(25), longest: Duration::from_millis(75) };
     let timing = Timing::Given(run_time);
@@ -163,6 +170,11 @@ fn nothing_is_allocated_per_frame() {
         0,
         "simulated sensor, emulator and all"
     );
+}
+
+fn network() -> Network {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    Network::load(&std::fs::read(path).unwrap()).unwrap()
 }
 
 fn allocations_of_a_warm_run(source: impl FrameSource + 'static, options: Options) -> u64 {

@@ -104,6 +104,8 @@ pub(crate) struct Pipeline {
     pub(crate) stale_after_ms: NonZeroU32,
     /// A gap between two frames longer than this is a stall. Default 1000.
     pub(crate) stall_after_ms: NonZeroU32,
+    /// Who runs the network. Default `"auto"`, the sensor where it can.
+    pub(crate) inference: Inference,
 }
 
 /// How the result is drawn.
@@ -146,7 +148,12 @@ impl Default for Source {
 impl Default for Pipeline {
     fn default() -> Self {
         let ms = |ms| NonZeroU32::new(ms).expect("the defaults are not zero");
-        Self { threshold: Fraction(0.5), stale_after_ms: ms(500), stall_after_ms: ms(1000) }
+        Self {
+            threshold: Fraction(0.5),
+            stale_after_ms: ms(500),
+            stall_after_ms: ms(1000),
+            inference: Inference::Auto,
+        }
     }
 }
 
@@ -247,6 +254,18 @@ impl From<Flip> for Flips {
             vertical: matches!(flip, Flip::Vertical | Flip::Both),
         }
     }
+}
+
+/// Who runs the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Inference {
+    /// The sensor; where it cannot, the host
+    Auto,
+    /// The sensor, or it is an error
+    Sensor,
+    /// This machine: the ONNX network of `network.file`, on input tensors or pictures
+    Host,
 }
 
 /// What is shown of a camera's frame.

@@ -66,6 +66,8 @@ pub struct SourceFigures {
     pub camera_reason: Option<String>,
     /// "sensor" or "host".
     pub inference: String,
+    /// Why the host runs the network.
+    pub inference_reason: Option<String>,
     /// Of its time stamps.
     pub quality: Quality,
     /// Nominal.
@@ -158,6 +160,7 @@ impl SourceFigures {
             camera: facts.ladder.camera.clone(),
             camera_reason: facts.ladder.camera_reason.clone(),
             inference: facts.ladder.inference.clone(),
+            inference_reason: facts.ladder.inference_reason.clone(),
             quality: snapshot.source.quality,
             frame_interval_ms: super::figures::milliseconds(snapshot.source.frame_interval),
             scene: facts.scene.clone(),

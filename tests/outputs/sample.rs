@@ -100,6 +100,7 @@ pub(crate) fn facts() -> Facts {
             camera: "simulated".to_owned(),
             camera_reason: Some("no camera is there".to_owned()),
             inference: "sensor".to_owned(),
+            inference_reason: None,
         },
         scene: Some("built-in fundus".to_owned()),
         seed: Some(7),

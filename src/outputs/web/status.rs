@@ -60,7 +60,8 @@ struct NewestMask {
     threshold: f64,
     /// Null unless the mask is live: a number that is no longer true is not shown.
     vessel_fraction: Option<f32>,
-    dnn_runtime_ms: f64,
+    /// Null where the host runs the network: the sensor has run another one, or none.
+    dnn_runtime_ms: Option<f64>,
     sensor_temperature_celsius: Option<i8>,
 }
 
@@ -112,7 +113,7 @@ impl NewestMask {
             height: frame.mask_height,
             threshold: f64::from(frame.threshold) / 256.0,
             vessel_fraction: (freshness == Freshness::Live).then_some(frame.vessel_fraction),
-            dnn_runtime_ms: f64::from(frame.kpi.dnn_runtime_us) / 1000.0,
+            dnn_runtime_ms: frame.kpi.map(|kpi| f64::from(kpi.dnn_runtime_us) / 1000.0),
             sensor_temperature_celsius: frame.sensor.temperature_celsius,
         }
     }

@@ -182,7 +182,15 @@ impl Imx500 {
         self.sensor.try_clone()
     }
 
-    fn start(&mut self) -> Result<(), CameraError> {
+    /// Starts the stream now, with the upload of firmware and network, which no signal breaks off, instead
+    /// of with the first frame; nothing where it streams already, or the stop signal is raised.
+    ///
+    /// # Errors
+    /// When the kernel refuses network or stream: with the stage, the cause and the next step.
+    pub fn start(&mut self) -> Result<(), CameraError> {
+        if self.streaming || self.clock.stop_signal().is_raised() {
+            return Ok(());
+        }
         let upload = Upload {
             camera: &self.camera.id,
             network: self.options.network.as_deref(),
@@ -197,11 +205,9 @@ impl Imx500 {
     }
 
     fn next_frame(&mut self, frame: &mut RawFrame) -> Result<Next, CameraError> {
+        self.start()?;
         if !self.streaming {
-            if self.clock.stop_signal().is_raised() {
-                return Ok(Next::Ended);
-            }
-            self.start()?;
+            return Ok(Next::Ended);
         }
         self.capture.next(frame)
     }

@@ -21,6 +21,7 @@ const COUNTS = {
   corrupt_ap_params: "Corrupt ApParams",
   malformed_buffers: "Malformed",
   missing_pictures: "Pictures missing",
+  skipped_inputs: "Skipped by host",
 };
 const BADGES = {
   waiting: "CONNECTING",
@@ -78,7 +79,9 @@ function showState() {
 function show(status) {
   set("camera", status.ladder.camera);
   byId("camera").title = status.ladder.camera_reason ?? "";
-  set("inference", status.ladder.inference);
+  const { inference, inference_reason: reason } = status.ladder;
+  set("inference", inference === "host" ? "on the host" : "in the sensor");
+  set("where", reason ? `on the host: ${reason}` : "in the sensor");
 
   const recent = status.recent ?? {};
   const mask = status.newest_mask ?? {};
