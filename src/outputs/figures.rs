@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::formats::embedded::SensorState;
 use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Counters, Snapshot};
 use crate::source::Quality;
@@ -166,6 +167,27 @@ impl From<&StageLatency> for StageFigures {
             p95_ms: milliseconds(latency.p95),
             p99_ms: milliseconds(latency.p99),
             max_ms: milliseconds(latency.max),
+        }
+    }
+}
+
+/// How the sensor was set, and how warm, by its own registers of one frame; none where they do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SensorFigures {
+    /// How long each line was exposed.
+    pub exposure_ms: Option<f64>,
+    /// 1.0 amplifies nothing.
+    pub analogue_gain: Option<f32>,
+    /// Of the chip.
+    pub temperature_celsius: Option<i8>,
+}
+
+impl From<&SensorState> for SensorFigures {
+    fn from(state: &SensorState) -> Self {
+        Self {
+            exposure_ms: state.exposure().map(milliseconds),
+            analogue_gain: state.analogue_gain(),
+            temperature_celsius: state.temperature_celsius,
         }
     }
 }

@@ -15,7 +15,8 @@ use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
 use super::figures::{
-    COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorRates, StageFigures, sensor_time,
+    COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorFigures, SensorRates,
+    StageFigures, sensor_time,
 };
 use super::overlay::{Freshness, Overlay, Style, mask};
 use super::{DISCLAIMER, OutputError, whole_file};
@@ -51,6 +52,8 @@ pub struct Report {
     pub stages: Vec<StageFigures>,
     /// Share of mask pixels of the last frame.
     pub last_vessel_fraction: Figure,
+    /// How the sensor was set, and how warm, in the last frame.
+    pub last_sensor: Option<SensorFigures>,
     /// The pictures, and why there are none if there are none.
     pub pictures: Pictures,
     /// What a clock of this machine had a part in.
@@ -140,6 +143,7 @@ impl Report {
                 ("counters", Quality::Measured),
                 ("injected_faults", Quality::Simulated),
                 ("device_events", Quality::Measured),
+                ("last_sensor", snapshot.source.quality),
             ]),
             stages: stages.into_iter().map(StageFigures::from).collect(),
             last_vessel_fraction: Figure {
@@ -148,6 +152,7 @@ impl Report {
                 quality: snapshot.source.quality,
                 definition: "share of the last frame's tensor pixels with probability >= threshold",
             },
+            last_sensor: last.map(|frame| SensorFigures::from(&frame.sensor)),
             pictures: Pictures::of(last),
             timing: Timing::new(snapshot, time, timed_here),
         }

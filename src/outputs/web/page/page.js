@@ -93,7 +93,10 @@ function show(status) {
   set("runtime", fixed(mask.dnn_runtime_ms, 1));
   const share = mask.vessel_fraction;
   set("share", fixed(share === null || share === undefined ? null : share * 100, 2));
-  set("celsius", fixed(mask.sensor_temperature_celsius, 0));
+  const sensor = mask.sensor ?? {};
+  set("celsius", fixed(sensor.temperature_celsius, 0));
+  set("exposure", fixed(sensor.exposure_ms, 1));
+  set("gain", fixed(sensor.analogue_gain, 2));
   set("paired", grouped(status.counters.paired));
   set("quality", status.source.quality);
 
