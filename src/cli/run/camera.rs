@@ -272,3 +272,81 @@ fn only_input(rpk: &Rpk) -> Option<OnlyInput> {
 
 /// The sensor holds 8 MiB; the file adds headers and a little text.
 const MAX_RPK_LEN_BYTES: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qsegment::formats::ap_params::{InputTensorInfo, Network, OutputTensorInfo};
+    use qsegment::formats::cpio::{Archive, Member};
+    use qsegment::formats::rpk::Section;
+    use qsegment::formats::tensor::{Dimension, QuantParams};
+
+    fn axes(sizes: &[u16]) -> Vec<Dimension> {
+        let axis = |(ordinal, &size)| Dimension {
+            ordinal,
+            size,
+            serialization_index: ordinal,
+            padding: 0,
+        };
+        (0..).zip(sizes).map(axis).collect()
+    }
+
+    /// A network of this input (width, height, planes) and output, as a packed file has it.
+    fn packed(input: &[u16], output: &[u16]) -> Rpk {
+        let quant = QuantParams { scale: 1.0 / 256.0, zero_point: 0, signed: false };
+        let network = Network {
+            id: 0,
+            name: "network".to_owned(),
+            kind: String::new(),
+            inputs: vec![InputTensorInfo {
+                id: 0,
+                name: "input".to_owned(),
+                dimensions: axes(input),
+                quant,
+            }],
+            outputs: vec![OutputTensorInfo {
+                id: 0,
+                name: "output".to_owned(),
+                dimensions: axes(output),
+                bits_per_element: 8,
+                quant,
+            }],
+        };
+        let params = ApParams { networks: vec![network] };
+        Rpk {
+            preamble_digits: *b"0314150000000000",
+            sections: vec![Section::padded(SectionKind::ApParams, 0x8000_f000, params.emit())],
+            patch_digits: *b"15",
+            archive: Archive::packaged(vec![Member::packaged(
+                network_info::MEMBER,
+                b"inputTensorFormat=BGR\r\n".to_vec(),
+            )]),
+        }
+    }
+
+    #[test]
+    fn network_of_ten_bytes_is_good_for_its_input_tensors_only() {
+        let found = only_input(&packed(&[640, 480, 3], &[10])).unwrap();
+        let InputLayout { width, height, channels, .. } = found.layout;
+        assert_eq!((width, height, channels), (640, 480, 3));
+        assert_eq!(found.why, Unsuitable::Shape { name: "output".to_owned(), sizes: vec![10] });
+    }
+
+    #[test]
+    fn network_with_a_map_runs_in_the_sensor() {
+        assert!(only_input(&packed(&[320, 320, 3], &[1, 320, 320])).is_none());
+    }
+
+    #[test]
+    fn file_that_cannot_be_taken_apart_is_left_to_the_driver() {
+        let packed = Packed::of(b"94640000");
+        assert!(packed.only_input.is_none());
+        assert_eq!(packed.colours, ColourOrder::Rgb);
+    }
+
+    #[test]
+    fn without_a_network_the_next_step_is_named() {
+        let error = Packed::configured(Path::new("")).err().unwrap().to_string();
+        assert!(error.contains("qsegment pack") && error.contains("camera.network"), "{error}");
+    }
+}
