@@ -174,7 +174,8 @@ fn nothing_is_allocated_per_frame() {
 
 fn network() -> Network {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
-    Network::load(&std::fs::read(path).unwrap()).unwrap()
+    let file = std::fs::read(path).expect("the shipped network is in the repository");
+    Network::load(&file).expect("it loads")
 }
 
 fn allocations_of_a_warm_run(source: impl FrameSource + 'static, options: Options) -> u64 {

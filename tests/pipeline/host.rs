@@ -1,6 +1,8 @@
 //! A network on the host says of what it is shown what the emulator says of it, to the bit, and the newest
 //! frame wins.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
 use crate::buffers::{EMBEDDED_LINE_LEN_BYTES, KPI, READ_OUT, STATE, Sensor, info, start_of};
 use qsegment::emulator::{Engine, Network};
 use qsegment::formats::ap_params::ApParams;
