@@ -13,13 +13,13 @@ mod buffers;
 
 use buffers::{Brings, Sensor};
 use qsegment::emulator::Network;
-use qsegment::formats::input_tensor::ColourOrder;
-use qsegment::pipeline::{Options, Pipeline};
+use qsegment::pipeline::host::{Host, Inference, Sees};
+use qsegment::pipeline::{Options, Pipeline, ShownPicture};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::scene::Scene;
 use qsegment::source::simulated::timing::RunTime;
 use qsegment::source::simulated::{self, Simulated, Timing};
-use qsegment::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
+use qsegment::source::{BayerOrder, FrameSource, Next, RawFrame, SourceError, SourceInfo};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +60,10 @@ static COUNTING: Counting = Counting;
 /// enough for every kind of buffer and the longest queue.
 const WARM_UP: u64 = 300;
 const COUNTED: u64 = 300;
+
+const RAW_WIDTH: usize = 648;
+const RAW_HEIGHT: usize = 486;
+const RAW_STRIDE_BYTES: usize = 816;
 
 /// Reads the allocator's count before the first and after the last of the counted buffers, and
 /// ends.
@@ -124,6 +128,11 @@ impl FrameSource for Repeated {
         frame.embedded_line_len_bytes = prepared.embedded_line_len_bytes;
         frame.frame_start = buffers::start_of(self.sequence);
         frame.tensor_at_host = frame.frame_start.plus(buffers::READ_OUT);
+        let picture = &mut frame.picture;
+        picture.bytes.clear();
+        picture.bytes.resize(RAW_STRIDE_BYTES * RAW_HEIGHT, 0x5a);
+        (picture.width, picture.height) = (RAW_WIDTH, RAW_HEIGHT);
+        (picture.stride_bytes, picture.order) = (RAW_STRIDE_BYTES, BayerOrder::Rggb);
         self.sequence += 1;
         Ok(Next::Frame)
     }
@@ -132,11 +141,22 @@ impl FrameSource for Repeated {
 #[test]
 fn nothing_is_allocated_per_frame() {
     let prepared = Repeated::new(&Sensor::new(320, 320));
-    assert_eq!(allocations_of_a_warm_run(prepared), 0, "capture, decode, pairing");
+    let as_seen = Options::default();
+    assert_eq!(allocations_of_a_warm_run(prepared, as_seen), 0, "capture, decode, pairing");
 
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
-    let network = Network::load(&std::fs::read(path).unwrap()).unwrap();
-    let network = network.with_input_size(32, 32).unwrap();
+    let prepared = Repeated::new(&Sensor::new(320, 320));
+    let raw = Options { picture: ShownPicture::Raw, ..Options::default() };
+    assert_eq!(allocations_of_a_warm_run(prepared, raw), 0, "raw pictures held and developed");
+
+    for sees in [Sees::InputTensor, Sees::Picture] {
+        let network = network().with_input_size(32, 32).unwrap();
+        let inference = Inference::Host(Host::new(network, sees).unwrap());
+        let options = Options { inference, ..Options::default() };
+        let prepared = Repeated::new(&Sensor::new(32, 32));
+        assert_eq!(allocations_of_a_warm_run(prepared, options), 0, "on the host: {sees:?}");
+    }
+
+    let network = network().with_input_size(32, 32).unwrap();
     let run_time =
         RunTime { shortest: Duration::from_millis(25), longest: Duration::from_millis(75) };
     let timing = Timing::Given(run_time);
@@ -144,25 +164,34 @@ fn nothing_is_allocated_per_frame() {
         simulated::Options { scene: Scene::Phantom, timing, ..simulated::Options::default() };
     let clock = Clock::simulated(StopSignal::default());
     let simulated = Simulated::new(options, &network, clock).unwrap();
-    assert_eq!(allocations_of_a_warm_run(simulated), 0, "simulated sensor, emulator and all");
+    let as_seen = Options::default();
+    assert_eq!(
+        allocations_of_a_warm_run(simulated, as_seen),
+        0,
+        "simulated sensor, emulator and all"
+    );
 }
 
-fn allocations_of_a_warm_run(source: impl FrameSource + 'static) -> u64 {
+fn network() -> Network {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let file = std::fs::read(path).expect("the shipped network is in the repository");
+    Network::load(&file).expect("it loads")
+}
+
+fn allocations_of_a_warm_run(source: impl FrameSource + 'static, options: Options) -> u64 {
     let allocations = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
     let source = Watched { source, taken: 0, allocations: Arc::clone(&allocations) };
     // Nothing is dropped, so that every run has the same frames under way, and every frame counts.
     let mut pipeline = Pipeline::new(Options {
-        max_buffers: None,
-        colour_order: ColourOrder::Rgb,
-        threshold: 128,
         stale_after: Duration::from_secs(1),
-        stall_after: Duration::from_secs(1),
         drop_when_behind: false,
+        ..options
     });
     let page = pipeline.latest("page");
     let running = pipeline.start(Box::new(source), Clock::monotonic(StopSignal::default()));
     let counters = running.wait().expect("no source here fails").counters;
     assert_eq!((counters.buffers, counters.unpaired), (WARM_UP + COUNTED, 0));
+    assert_eq!(counters.missing_pictures, 0);
     assert_eq!(counters.paired, counters.outputs);
     assert!(page.dropped() > COUNTED / 3, "frames were published all the while");
 

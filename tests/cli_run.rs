@@ -73,6 +73,27 @@ fn three_hundred_frames_leave_a_report_that_is_the_same_twice() {
 }
 
 #[test]
+fn host_says_the_same_of_an_input_tensor_as_the_sensor() {
+    let dir = TempDir::new().unwrap();
+    let [sensor, host] = ["sensor", "host"].map(|inference| {
+        let args =
+            ["--frames", "10", "--timing", "off", "--inference", inference, "--report", inference];
+        let output = run(dir.path(), &args);
+        assert_fine(&output);
+        let table = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(table.contains("inference on the host: it was asked for"), inference == "host");
+        let report = report(dir.path(), inference);
+        assert_eq!(report["source"]["inference"], inference);
+        assert_eq!(report["source"]["inference_reason"].is_string(), inference == "host");
+        assert_eq!(report["counters"]["paired"], 10);
+        assert_eq!(report["counters"]["skipped_inputs"], 0);
+        ["mask.png", "overlay.png"]
+            .map(|picture| fs::read(dir.path().join(inference).join(picture)).unwrap())
+    });
+    assert!(sensor == host, "mask and overlay are the same");
+}
+
+#[test]
 fn every_fault_is_counted_under_its_name_and_recovered_from() {
     let dir = TempDir::new().unwrap();
     for (fault, counter) in [

@@ -16,7 +16,9 @@ use qsegment::formats::embedded::LinePacking;
 use qsegment::outputs::OutputError;
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::outputs::web;
+use qsegment::pipeline::ShownPicture;
 use qsegment::source::imx500::Flips;
+use qsegment::source::imx500::picture::{Darkroom, Development};
 use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
@@ -80,6 +82,8 @@ pub(crate) struct Camera {
     pub(crate) frame_rate: FrameRate,
     /// How the picture is turned. Default `"none"`.
     pub(crate) flip: Flip,
+    /// What is shown of a frame. Default `"input-tensor"`, what the network saw.
+    pub(crate) picture: Picture,
 }
 
 /// The network.
@@ -100,6 +104,8 @@ pub(crate) struct Pipeline {
     pub(crate) stale_after_ms: NonZeroU32,
     /// A gap between two frames longer than this is a stall. Default 1000.
     pub(crate) stall_after_ms: NonZeroU32,
+    /// Who runs the network. Default `"auto"`, the sensor where it can.
+    pub(crate) inference: Inference,
 }
 
 /// How the result is drawn.
@@ -142,7 +148,12 @@ impl Default for Source {
 impl Default for Pipeline {
     fn default() -> Self {
         let ms = |ms| NonZeroU32::new(ms).expect("the defaults are not zero");
-        Self { threshold: Fraction(0.5), stale_after_ms: ms(500), stall_after_ms: ms(1000) }
+        Self {
+            threshold: Fraction(0.5),
+            stale_after_ms: ms(500),
+            stall_after_ms: ms(1000),
+            inference: Inference::Auto,
+        }
     }
 }
 
@@ -200,6 +211,13 @@ impl Camera {
     }
 }
 
+impl Source {
+    /// Develops raw pictures of what the network sees.
+    pub(crate) fn darkroom(&self) -> Darkroom {
+        Darkroom::new(self.inference_window(), Development::default())
+    }
+}
+
 impl Overlay {
     pub(crate) fn style(&self, scale: Scale) -> Style {
         Style { layer: self.style, skeleton: self.skeleton, opacity: self.opacity, scale }
@@ -234,6 +252,38 @@ impl From<Flip> for Flips {
         Self {
             horizontal: matches!(flip, Flip::Horizontal | Flip::Both),
             vertical: matches!(flip, Flip::Vertical | Flip::Both),
+        }
+    }
+}
+
+/// Who runs the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Inference {
+    /// The sensor; where it cannot, the host
+    Auto,
+    /// The sensor, or it is an error
+    Sensor,
+    /// This machine: the ONNX network of `network.file`, on input tensors or pictures
+    Host,
+}
+
+/// What is shown of a camera's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Picture {
+    /// What the network saw
+    #[default]
+    InputTensor,
+    /// The raw picture of the same frame, at half the mode's width and height
+    Bayer,
+}
+
+impl From<Picture> for ShownPicture {
+    fn from(picture: Picture) -> Self {
+        match picture {
+            Picture::InputTensor => Self::InputTensor,
+            Picture::Bayer => Self::Raw,
         }
     }
 }

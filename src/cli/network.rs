@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, bail};
 use qsegment::emulator;
+use qsegment::outputs::figures::NetworkFacts;
 use serde::Serialize;
 
 use super::builtin;
@@ -19,6 +20,17 @@ use super::read;
 pub(crate) struct Chosen {
     pub(crate) identity: Identity,
     pub(crate) network: emulator::Network,
+}
+
+impl Chosen {
+    pub(crate) fn facts(&self) -> NetworkFacts {
+        NetworkFacts {
+            name: self.identity.name.clone(),
+            sha256: self.identity.sha256.clone(),
+            parameters: Some(self.network.parameters()),
+            macs: Some(self.network.macs()),
+        }
+    }
 }
 
 /// Which network it was, in every result.
@@ -89,6 +101,12 @@ const PACKED: &str = "a network.rpk for the sensor";
 pub(crate) struct InputSize {
     width: usize,
     height: usize,
+}
+
+impl InputSize {
+    pub(crate) fn new(width: usize, height: usize) -> Self {
+        Self { width, height }
+    }
 }
 
 impl FromStr for InputSize {

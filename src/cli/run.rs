@@ -9,6 +9,7 @@
 //!
 //! What can be known to be wrong is found before the first frame: network, scene, port, report folder.
 
+mod camera;
 pub(crate) mod chosen;
 mod condition;
 mod dump;
@@ -23,7 +24,6 @@ use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
-use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::outputs::figures::Facts;
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
@@ -34,7 +34,9 @@ use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::simulated::isp::InferenceWindow;
 
-use super::config::{Config, Fault, Kind, Listen, NetworkFile, Pace, SceneName, Switch};
+use super::config::{
+    Config, Fault, Inference, Kind, Listen, NetworkFile, Pace, Picture, SceneName, Switch,
+};
 use super::network::{self, InputSize};
 use super::out::{Out, OutError, tell};
 use super::{Failure, Form, write};
@@ -62,8 +64,14 @@ pub(crate) struct RunArgs {
     /// Which AI Camera, by its I2C name such as 10-001a
     #[arg(long, value_name = "ID")]
     camera: Option<String>,
+    /// What is shown of the camera's frames
+    #[arg(long)]
+    picture: Option<Picture>,
+    /// Who runs the network
+    #[arg(long)]
+    inference: Option<Inference>,
     /// Network instead of the configured one: packed (.rpk) for the camera, MCTQ ONNX for the simulated
-    /// sensor
+    /// sensor and for the host
     #[arg(long, value_name = "FILE")]
     network: Option<PathBuf>,
     /// Run the network at another input size; its parameters do not depend on it
@@ -117,7 +125,7 @@ impl RunArgs {
             || self.seed.is_some()
             || self.pace.is_some()
             || self.timing.is_some()
-            || self.input_size.is_some()
+            || (self.input_size.is_some() && self.inference != Some(Inference::Host))
             || !self.faults.is_empty();
         // Whoever simulates is told that a packed network is not for that.
         let packed = self.network.as_deref().filter(|path| network::file_is_packed(path));
@@ -126,12 +134,15 @@ impl RunArgs {
         source.kind = match self.source {
             Some(kind) => kind,
             None if simulation => Kind::Simulated,
-            None if self.camera.is_some() || packed.is_some() => Kind::Imx500,
+            None if self.camera.is_some() || self.picture.is_some() || packed.is_some() => {
+                Kind::Imx500
+            }
             None => source.kind,
         };
         if let Some(id) = &self.camera {
             config.camera.id.clone_from(id);
         }
+        config.camera.picture = self.picture.unwrap_or(config.camera.picture);
         if let Some(scene) = &self.scene {
             source.scene = SceneName(scene.clone());
         }
@@ -149,6 +160,8 @@ impl RunArgs {
             (None, Some(path)) => config.network.file = NetworkFile::Path(path.clone()),
             (None, None) => {}
         }
+        let inference = &mut config.pipeline.inference;
+        *inference = self.inference.unwrap_or(*inference);
         if self.no_web {
             config.web.listen = Listen::Off;
         }
@@ -170,16 +183,17 @@ pub(crate) fn run(
     config.check().map_err(Failure::configuration)?;
     let stop = StopSignal::default();
     let host_clock = Clock::monotonic(stop.clone());
-    let opened = Opened::new(args, &config, &stop, &host_clock)?;
+    // From here on, since an upload can take minutes.
     stop::obey_signals(stop.clone())?;
+    let opened = Opened::new(args, &config, &stop, &host_clock)?;
 
     let mut pipeline = Pipeline::new(Options {
         max_buffers: args.frames,
-        colour_order: ColourOrder::Rgb,
         threshold: config.pipeline.threshold_byte(),
         stale_after: config.pipeline.stale_after(),
         stall_after: config.pipeline.stall_after(),
-        drop_when_behind: opened.drop_when_behind,
+        darkroom: config.source.darkroom(),
+        ..opened.pipeline
     });
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
@@ -252,7 +266,8 @@ const REPORT_QUEUE_LEN: usize = 4;
 struct Opened {
     source: Box<dyn FrameSource>,
     facts: Facts,
-    drop_when_behind: bool,
+    /// What the source makes of the pipeline.
+    pipeline: Options,
     web: Option<Web>,
     folder: Option<ReportFolder>,
     dumped: Option<Dumped>,
@@ -265,9 +280,6 @@ impl Opened {
         stop: &StopSignal,
         host_clock: &Clock,
     ) -> Result<Self, Failure> {
-        let asked =
-            Asked { input_size: args.input_size, names_what_is_seen: args.name_what_is_seen() };
-        let chosen = chosen::open(config, asked, stop, host_clock)?;
         let web = match config.web.listen {
             Listen::Off => None,
             Listen::At(address) => Some(Web::bind(address)?),
@@ -276,6 +288,10 @@ impl Opened {
             write::can_write(path)?;
         }
         let folder = args.report.as_deref().map(ReportFolder::prepare).transpose()?;
+        // Last, since a camera may stream from here on.
+        let asked =
+            Asked { input_size: args.input_size, names_what_is_seen: args.name_what_is_seen() };
+        let chosen = chosen::open(config, asked, stop, host_clock)?;
         let (source, dumped): (Box<dyn FrameSource>, _) = match &args.dump_metadata {
             Some(path) => {
                 let (dumping, dumped) = Dumping::new(chosen.source, path.clone());
@@ -283,8 +299,8 @@ impl Opened {
             }
             None => (chosen.source, None),
         };
-        let chosen::Chosen { facts, drop_when_behind, .. } = chosen;
-        Ok(Self { source, facts, drop_when_behind, web, folder, dumped })
+        let chosen::Chosen { facts, pipeline, .. } = chosen;
+        Ok(Self { source, facts, pipeline, web, folder, dumped })
     }
 }
 

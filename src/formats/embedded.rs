@@ -12,6 +12,8 @@
 //! Only the few registers that the host acts on are kept. A line whose tags make no sense ends
 //! where they do; what was read up to there stands.
 
+use std::time::Duration;
+
 use super::reader::{ParseError, Reader};
 
 /// How the receiver packs embedded lines in memory.
@@ -55,6 +57,13 @@ impl SensorState {
     pub fn analogue_gain(&self) -> Option<f32> {
         let rest = 1024_u16.checked_sub(self.analogue_gain_code?).filter(|&rest| rest > 0)?;
         Some(1024.0 / f32::from(rest))
+    }
+
+    /// How long each line was exposed: lines times pixel clocks a line, over the pixel rate.
+    #[must_use]
+    pub fn exposure(&self) -> Option<Duration> {
+        let pixels = u64::from(self.exposure_lines?) * u64::from(self.line_length_pixels?);
+        Some(Duration::from_nanos(pixels * 1_000_000_000 / PIXELS_PER_SECOND))
     }
 
     /// Parses the two embedded lines (10-bit packing: every fifth byte is a 0x55 dummy). Allocates
@@ -238,6 +247,8 @@ impl LineWriter<'_> {
     }
 }
 
+/// Pixel clock of all modes (V4L2_CID_PIXEL_RATE of the kernel driver).
+pub const PIXELS_PER_SECOND: u64 = 744_000_000;
 const LINE_START: u8 = 0x0a;
 const ADDRESS_HIGH: u8 = 0xaa;
 const ADDRESS_LOW: u8 = 0xa5;

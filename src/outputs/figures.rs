@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::formats::embedded::SensorState;
 use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Counters, Snapshot};
 use crate::source::Quality;
@@ -50,6 +51,8 @@ pub struct Ladder {
     pub camera_reason: Option<String>,
     /// "sensor" or "host".
     pub inference: String,
+    /// Why the host runs the network; none where the sensor does.
+    pub inference_reason: Option<String>,
 }
 
 /// What the simulated sensor assumes about the in-sensor run time.
@@ -115,13 +118,14 @@ pub fn definition(stage: Stage) -> StageDefinition {
         Stage::SensorToTensor => StageDefinition {
             name: "sensor_to_tensor",
             from: "frame start at the receiver, the end of the first row's exposure",
-            to: "last line of the frame's output tensor in host memory",
+            to: "last line of the frame's output tensor in host memory; where the host runs the network, of \
+                 what it is shown",
             clock: "sensor",
         },
         Stage::TensorToMask => StageDefinition {
             name: "tensor_to_mask",
             from: "metadata buffer taken from the source",
-            to: "probability, mask and measurements ready",
+            to: "probability, mask and measurements ready; where the host runs the network, that run is in it",
             clock: "host",
         },
         Stage::SensorToMask => StageDefinition {
@@ -167,6 +171,27 @@ impl From<&StageLatency> for StageFigures {
     }
 }
 
+/// How the sensor was set, and how warm, by its own registers of one frame; none where they do not say.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct SensorFigures {
+    /// How long each line was exposed.
+    pub exposure_ms: Option<f64>,
+    /// 1.0 amplifies nothing.
+    pub analogue_gain: Option<f32>,
+    /// Of the chip.
+    pub temperature_celsius: Option<i8>,
+}
+
+impl From<&SensorState> for SensorFigures {
+    fn from(state: &SensorState) -> Self {
+        Self {
+            exposure_ms: state.exposure().map(milliseconds),
+            analogue_gain: state.analogue_gain(),
+            temperature_celsius: state.temperature_celsius,
+        }
+    }
+}
+
 /// Rates over the whole run on the sensor clock.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SensorRates {
@@ -194,7 +219,8 @@ impl From<&Snapshot> for SensorRates {
             ),
             tensors: figure(
                 rate(snapshot.counters.outputs),
-                "valid output tensors over the sensor time that the buffers cover",
+                "valid output tensors (the host's own where it runs the network) over the sensor time that \
+                 the buffers cover",
             ),
         }
     }
@@ -219,7 +245,7 @@ pub struct Counter {
 }
 
 /// Every field of [`Counters`]; a test fails when one is missing.
-pub const COUNTERS: [Counter; 13] = [
+pub const COUNTERS: [Counter; 15] = [
     Counter {
         name: "buffers",
         value: |c| c.buffers,
@@ -230,8 +256,16 @@ pub const COUNTERS: [Counter; 13] = [
         value: |c| c.lost_buffers,
         help: "Buffers missing in the source's own numbering",
     },
-    Counter { name: "inputs", value: |c| c.inputs, help: "Valid input tensors" },
-    Counter { name: "outputs", value: |c| c.outputs, help: "Valid output tensors" },
+    Counter {
+        name: "inputs",
+        value: |c| c.inputs,
+        help: "Valid input tensors; raw pictures, where a network on the host sees those",
+    },
+    Counter {
+        name: "outputs",
+        value: |c| c.outputs,
+        help: "Valid output tensors, the host's own where it runs the network",
+    },
     Counter {
         name: "paired",
         value: |c| c.paired,
@@ -276,6 +310,16 @@ pub const COUNTERS: [Counter; 13] = [
         name: "stale",
         value: |c| c.stale,
         help: "Buffers at whose arrival the newest mask was older than the stale limit",
+    },
+    Counter {
+        name: "missing_pictures",
+        value: |c| c.missing_pictures,
+        help: "Frames whose raw picture was wanted but did not come, was let go too early, or cannot be read",
+    },
+    Counter {
+        name: "skipped_inputs",
+        value: |c| c.skipped_inputs,
+        help: "Inputs that a network on the host was not run on, because a newer one was there",
     },
 ];
 
@@ -329,6 +373,8 @@ mod tests {
             malformed_buffers: at("malformed_buffers"),
             stalls: at("stalls"),
             stale: at("stale"),
+            missing_pictures: at("missing_pictures"),
+            skipped_inputs: at("skipped_inputs"),
         }
     }
 }

@@ -15,7 +15,8 @@ use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
 use super::figures::{
-    COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorRates, StageFigures, sensor_time,
+    COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorFigures, SensorRates,
+    StageFigures, sensor_time,
 };
 use super::overlay::{Freshness, Overlay, Style, mask};
 use super::{DISCLAIMER, OutputError, whole_file};
@@ -51,6 +52,8 @@ pub struct Report {
     pub stages: Vec<StageFigures>,
     /// Share of mask pixels of the last frame.
     pub last_vessel_fraction: Figure,
+    /// How the sensor was set, and how warm, in the last frame.
+    pub last_sensor: Option<SensorFigures>,
     /// The pictures, and why there are none if there are none.
     pub pictures: Pictures,
     /// What a clock of this machine had a part in.
@@ -66,6 +69,8 @@ pub struct SourceFigures {
     pub camera_reason: Option<String>,
     /// "sensor" or "host".
     pub inference: String,
+    /// Why the host runs the network.
+    pub inference_reason: Option<String>,
     /// Of its time stamps.
     pub quality: Quality,
     /// Nominal.
@@ -138,6 +143,7 @@ impl Report {
                 ("counters", Quality::Measured),
                 ("injected_faults", Quality::Simulated),
                 ("device_events", Quality::Measured),
+                ("last_sensor", snapshot.source.quality),
             ]),
             stages: stages.into_iter().map(StageFigures::from).collect(),
             last_vessel_fraction: Figure {
@@ -146,6 +152,7 @@ impl Report {
                 quality: snapshot.source.quality,
                 definition: "share of the last frame's tensor pixels with probability >= threshold",
             },
+            last_sensor: last.map(|frame| SensorFigures::from(&frame.sensor)),
             pictures: Pictures::of(last),
             timing: Timing::new(snapshot, time, timed_here),
         }
@@ -158,6 +165,7 @@ impl SourceFigures {
             camera: facts.ladder.camera.clone(),
             camera_reason: facts.ladder.camera_reason.clone(),
             inference: facts.ladder.inference.clone(),
+            inference_reason: facts.ladder.inference_reason.clone(),
             quality: snapshot.source.quality,
             frame_interval_ms: super::figures::milliseconds(snapshot.source.frame_interval),
             scene: facts.scene.clone(),

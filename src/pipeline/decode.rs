@@ -6,21 +6,31 @@
 //!        +-- DNN lines --> split --+-- input region ---> planar --> RGB ----+--> pairing --> Frame
 //!                            |     +-- output region --> probability -------+       ^
 //!                            +-- ApParams: parsed when their bytes change             kept input
+//!
+//!   RawPicture --> held by number ------ that of the paired frame, developed ------> Frame.rgb
 //! ```
+//!
+//! Where the host runs the network, its output takes the place of the output region's, which is of
+//! another network; and where not even input tensors come, that of both regions.
+//!
+//! A raw picture is developed only when its frame is shown: most frames the network never sees.
 //!
 //! A buffer whose DNN lines are damaged is refused whole: counted under one reason and then
 //! forgotten. If it should have brought one half of a pair, pairing misses that half and counts the
 //! other as unpaired; a pair that was in it whole is only in the count of its reason.
 //! Damaged embedded lines cost only the register values.
 
+use super::held::HeldPictures;
+use super::host::{HostNetwork, Inference, Sees, Unfit};
 use super::pairing::{Arrival, Pairing, Picture};
 use super::vessels::{self, Unsuitable, Vessels};
-use super::{Counters, Frame, Options, Stamps};
+use super::{Counters, Frame, Options, ShownPicture, Stamps};
 use crate::formats::ap_params::ApParams;
 use crate::formats::dnn_lines::{DnnHeader, DnnLines, LINE_LEN_BYTES, network_of};
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::{ColourOrder, InputLayout};
 use crate::formats::reader::ParseError;
+use crate::source::imx500::picture::{Darkroom, PictureError};
 use crate::source::{RawFrame, SourceInfo};
 
 /// Why a buffer, or its embedded lines, cannot be used.
@@ -55,9 +65,18 @@ pub enum Damage {
     /// Long enough, but no header of an output region was found.
     #[error("no line after the input region has the header of its output region")]
     NoOutputRegion,
+    /// The network on the host takes other inputs.
+    #[error("ApParams: {0}")]
+    Unfit(#[from] Unfit),
+    /// The network on the host sees raw pictures, and there was none.
+    #[error("no raw picture came with the frame, so the network on the host saw nothing")]
+    NoPicture,
     /// Anything else.
     #[error("malformed buffer: {0}")]
     Malformed(ParseError),
+    /// The raw picture is cut, or has no size; its frame is shown as the network saw it.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
 }
 
 impl From<ParseError> for Damage {
@@ -89,9 +108,11 @@ impl Counters {
             | Damage::ApParamsDiffer
             | Damage::NoNetwork { .. }
             | Damage::NoInput { .. }
-            | Damage::Unsuitable(_) => &mut self.corrupt_ap_params,
+            | Damage::Unsuitable(_)
+            | Damage::Unfit(_) => &mut self.corrupt_ap_params,
             Damage::NoOutputRegion => &mut self.no_output_region,
             Damage::Malformed(_) => &mut self.malformed_buffers,
+            Damage::NoPicture | Damage::Picture(_) => &mut self.missing_pictures,
         };
         *counter += 1;
     }
@@ -115,13 +136,33 @@ pub struct Decoder {
     planar: Vec<u8>,
     picture: Picture,
     pairing: Pairing,
+    shown: ShownPicture,
+    darkroom: Darkroom,
+    raw_pictures: HeldPictures,
+    host: Option<HostNetwork>,
     frame: Frame,
+}
+
+/// Whether a newer buffer waits already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Newest,
+    Behind,
 }
 
 impl Decoder {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(options: &Options, source: &SourceInfo) -> Self {
+        let host = match &options.inference {
+            Inference::Sensor => None,
+            Inference::Host(host) => Some(HostNetwork::new(host)),
+        };
+        let shown = match &host {
+            // It shows what it sees.
+            Some(host) if host.sees == Sees::Picture => ShownPicture::InputTensor,
+            _ => options.picture,
+        };
         Self {
             colour_order: options.colour_order,
             threshold: options.threshold,
@@ -129,6 +170,10 @@ impl Decoder {
             planar: Vec::new(),
             picture: Picture::default(),
             pairing: Pairing::new(source.frame_interval),
+            shown,
+            darkroom: options.darkroom.clone(),
+            raw_pictures: HeldPictures::new(source.frame_interval),
+            host,
             frame: Frame::default(),
         }
     }
@@ -139,15 +184,42 @@ impl Decoder {
         &mut self.frame
     }
 
+    /// Keeps the buffer's raw picture until its tensor comes, if raw pictures are shown; before `decode`.
+    /// What is left in the buffer is memory for another picture.
+    pub fn hold_picture(&mut self, raw: &mut RawFrame) {
+        if self.shown == ShownPicture::Raw {
+            self.raw_pictures.keep(raw.sequence, &mut raw.picture);
+        }
+    }
+
     /// Takes the next buffer. Counts `inputs`, `outputs`, what pairing counts, and damage by its
     /// reason.
     pub fn decode(&mut self, raw: &RawFrame, counters: &mut Counters) -> Decoded {
+        self.take(raw, Turn::Newest, counters)
+    }
+
+    /// Takes a buffer behind which a newer one waits: the same, but a network on the host is not run on it.
+    pub fn pass_over(&mut self, raw: &RawFrame, counters: &mut Counters) -> Decoded {
+        self.take(raw, Turn::Behind, counters)
+    }
+
+    fn take(&mut self, raw: &RawFrame, turn: Turn, counters: &mut Counters) -> Decoded {
         let (sensor, embedded_damage) = match embedded(raw) {
             Ok(sensor) => (sensor, None),
             Err(damage) => (SensorState::default(), Some(damage)),
         };
-        let decoded = match self.dnn_lines(raw, sensor, counters) {
-            Ok(paired) => Decoded { paired, damage: embedded_damage },
+        let paired = match &self.host {
+            Some(host) if host.sees == Sees::Picture => {
+                self.raw_picture(raw, sensor, turn, counters)
+            }
+            _ => self.dnn_lines(raw, sensor, turn, counters),
+        };
+        let decoded = match paired {
+            Ok(None) => Decoded { paired: false, damage: embedded_damage },
+            Ok(Some(Paired { seen_in })) => {
+                let picture_damage = self.show_raw(seen_in, counters).err();
+                Decoded { paired: true, damage: picture_damage.or(embedded_damage) }
+            }
             Err(damage) => Decoded { paired: false, damage: Some(damage) },
         };
         if let Some(damage) = &decoded.damage {
@@ -160,8 +232,9 @@ impl Decoder {
         &mut self,
         raw: &RawFrame,
         sensor: SensorState,
+        turn: Turn,
         counters: &mut Counters,
-    ) -> Result<bool, Damage> {
+    ) -> Result<Option<Paired>, Damage> {
         let area = raw.metadata.get(embedded_len_bytes(raw)..).unwrap_or_default();
         let lines = DnnLines::split(area)?;
         let ap_params = lines.input.ap_params_bytes()?;
@@ -170,22 +243,43 @@ impl Decoder {
         {
             return Err(Damage::ApParamsDiffer);
         }
-        let plan = Plan::of(&mut self.plan, &lines.input.header, ap_params)?;
+        let header = &lines.input.header;
+        let plan = Plan::of(&mut self.plan, header, ap_params, self.host.as_ref())?;
         plan.check_len(area)?;
-        let output = lines.output.ok_or(Damage::NoOutputRegion)?;
+        let said = match &mut plan.vessels {
+            Some(vessels) => Some((vessels, lines.output.ok_or(Damage::NoOutputRegion)?)),
+            None => None,
+        };
 
-        let input_valid = lines.input.header.frame_valid;
-        if input_valid {
+        let input_valid = header.frame_valid;
+        let skipped = input_valid && self.host.is_some() && turn == Turn::Behind;
+        let input_taken = input_valid && !skipped;
+        if input_taken {
             let body = lines.input.body()?;
             plan.input.copy_planar(body, plan.max_line_len_bytes, &mut self.planar)?;
             plan.input.to_rgb(&self.planar, self.colour_order, &mut self.picture.rgb);
             (self.picture.width, self.picture.height) = (plan.input.width, plan.input.height);
         }
-        let output_valid = output.header.frame_valid;
-        if output_valid {
-            plan.vessels.read(output.body()?, &mut self.frame.probability)?;
-        }
+        let probability = &mut self.frame.probability;
+        let (output_valid, map_size, kpi) = match (said, &mut self.host) {
+            (Some((vessels, output)), _) => {
+                if output.header.frame_valid {
+                    vessels.read(output.body()?, probability)?;
+                }
+                let map_size = (vessels.width(), vessels.height());
+                (output.header.frame_valid, map_size, Some(lines.kpi))
+            }
+            (None, host) => {
+                let host =
+                    host.as_mut().expect("only for a network on the host are there no vessels");
+                if input_taken {
+                    host.see_tensor(&self.planar, &plan.input, self.colour_order, probability);
+                }
+                (input_taken, host.map_size, None)
+            }
+        };
         counters.inputs += u64::from(input_valid);
+        counters.skipped_inputs += u64::from(skipped);
         counters.outputs += u64::from(output_valid);
 
         let frame_count = lines.input.header.frame_count;
@@ -193,30 +287,89 @@ impl Decoder {
             sequence: raw.sequence,
             frame_count,
             frame_start: raw.frame_start,
-            input: input_valid.then_some(&mut self.picture),
+            input: input_taken.then_some(&mut self.picture),
             output_valid,
         };
         let Some(pair) = self.pairing.push(arrival, counters) else {
-            return Ok(false);
+            return Ok(None);
         };
+        let seen_in = pair.seen_in;
         let frame = &mut self.frame;
         frame.sequence = raw.sequence;
         frame.frame_count = frame_count;
         frame.lag_frames = pair.lag_frames;
         (frame.width, frame.height) = (pair.picture.width, pair.picture.height);
         std::mem::swap(&mut frame.rgb, &mut pair.picture.rgb);
-        (frame.mask_width, frame.mask_height) = (plan.vessels.width(), plan.vessels.height());
+        (frame.mask_width, frame.mask_height) = map_size;
         frame.threshold = self.threshold;
         frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
-        frame.kpi = lines.kpi;
+        frame.kpi = kpi;
         frame.sensor = sensor;
         frame.stamps = Stamps {
             frame_start: pair.frame_start,
             tensor_at_host: raw.tensor_at_host,
             ..Stamps::default()
         };
-        Ok(true)
+        Ok(Some(Paired { seen_in }))
     }
+
+    /// A frame without a network in the sensor: its picture is all there is to see.
+    fn raw_picture(
+        &mut self,
+        raw: &RawFrame,
+        sensor: SensorState,
+        turn: Turn,
+        counters: &mut Counters,
+    ) -> Result<Option<Paired>, Damage> {
+        if raw.picture.bytes.is_empty() {
+            return Err(Damage::NoPicture);
+        }
+        let Some(host) = self.host.as_mut().filter(|_| turn == Turn::Newest) else {
+            counters.inputs += 1;
+            counters.skipped_inputs += 1;
+            return Ok(None);
+        };
+        let frame = &mut self.frame;
+        let size = self.darkroom.develop(&raw.picture, &mut frame.rgb)?;
+        host.see_picture(&mut frame.rgb, size, &mut frame.probability);
+        counters.inputs += 1;
+        counters.outputs += 1;
+        frame.sequence = raw.sequence;
+        frame.frame_count = raw.sequence.to_le_bytes()[0];
+        frame.lag_frames = 0;
+        (frame.width, frame.height) = size;
+        (frame.mask_width, frame.mask_height) = host.map_size;
+        frame.threshold = self.threshold;
+        frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
+        frame.kpi = None;
+        frame.sensor = sensor;
+        frame.stamps = Stamps {
+            frame_start: raw.frame_start,
+            tensor_at_host: raw.tensor_at_host,
+            ..Stamps::default()
+        };
+        Ok(Some(Paired { seen_in: Some(raw.sequence) }))
+    }
+
+    /// Replaces the picture of the frame by the raw one of the same frame, if that is wanted and there.
+    fn show_raw(&mut self, seen_in: Option<u64>, counters: &mut Counters) -> Result<(), Damage> {
+        if self.shown != ShownPicture::Raw {
+            return Ok(());
+        }
+        let Some(raw) = seen_in.and_then(|number| self.raw_pictures.of_frame(number)) else {
+            counters.missing_pictures += 1;
+            return Ok(());
+        };
+        let frame = &mut self.frame;
+        (frame.width, frame.height) = self.darkroom.develop(raw, &mut frame.rgb)?;
+        Ok(())
+    }
+}
+
+/// A frame is complete.
+struct Paired {
+    /// Number of the buffer with which the frame the network saw came.
+    seen_in: Option<u64>,
 }
 
 fn embedded(raw: &RawFrame) -> Result<SensorState, Damage> {
@@ -236,7 +389,8 @@ struct Plan {
     network_id: u16,
     max_line_len_bytes: usize,
     input: InputLayout,
-    vessels: Vessels,
+    /// None where the host runs the network: the sensor's outputs are then of another one.
+    vessels: Option<Vessels>,
 }
 
 impl Plan {
@@ -247,6 +401,7 @@ impl Plan {
         plan: &'p mut Option<Self>,
         header: &DnnHeader,
         ap_params: &[u8],
+        host: Option<&HostNetwork>,
     ) -> Result<&'p mut Self, Damage> {
         let fits = plan.as_ref().is_some_and(|plan| {
             plan.network_id == header.network_id
@@ -254,19 +409,22 @@ impl Plan {
                 && plan.ap_params == ap_params
         });
         if !fits {
-            *plan = Some(Self::new(header, ap_params)?);
+            *plan = Some(Self::new(header, ap_params, host)?);
         }
         Ok(plan.as_mut().expect("it was there or has just been made"))
     }
 
-    fn new(header: &DnnHeader, bytes: &[u8]) -> Result<Self, Damage> {
+    fn new(header: &DnnHeader, bytes: &[u8], host: Option<&HostNetwork>) -> Result<Self, Damage> {
         let max_line_len_bytes = usize::from(header.max_line_len_bytes);
         let params = ApParams::parse(bytes).map_err(Damage::ApParams)?;
         let network_id = header.network_id;
         let network = network_of(header, &params).ok_or(Damage::NoNetwork { network_id })?;
         let input = network.inputs.first().ok_or(Damage::NoInput { network_id })?;
         let input = InputLayout::new(input).map_err(Damage::ApParams)?;
-        let vessels = Vessels::new(&network.outputs, max_line_len_bytes)?;
+        let vessels = match host {
+            Some(host) => host.check(&input).map(|()| None)?,
+            None => Some(Vessels::new(&network.outputs, max_line_len_bytes)?),
+        };
         Ok(Self { ap_params: bytes.to_vec(), network_id, max_line_len_bytes, input, vessels })
     }
 
@@ -274,8 +432,8 @@ impl Plan {
     /// this a cut in the input region would look like a missing output region.
     fn check_len(&self, area: &[u8]) -> Result<(), Damage> {
         let input_lines = self.input.stream_len_bytes().div_ceil(self.max_line_len_bytes);
-        let body_lines = input_lines + self.vessels.body_lines();
-        let want = (KPI_LINES + 2 * HEADER_LINES + body_lines) * LINE_LEN_BYTES;
+        let output_lines = self.vessels.as_ref().map_or(0, |v| HEADER_LINES + v.body_lines());
+        let want = (KPI_LINES + HEADER_LINES + input_lines + output_lines) * LINE_LEN_BYTES;
         if area.len() < want {
             let field = "DNN lines";
             let error = ParseError::Truncated { field, offset: 0, got: area.len(), want };

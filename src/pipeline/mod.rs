@@ -7,6 +7,9 @@
 //!        +----- empty RawFrame ----+                           +--------> Bounded (report, exact)
 //! ```
 //!
+//! Where the sensor cannot run the network, decode does (`host`), at the pace of the CPU: the newest
+//! frame wins.
+//!
 //! Once warm no frame allocates: buffers and frames go round, and everything else is the threads'
 //! own.
 //!
@@ -17,6 +20,8 @@ mod arrivals;
 pub mod decode;
 mod frames;
 pub mod geometry;
+mod held;
+pub mod host;
 pub mod latency;
 mod numbering;
 pub mod pairing;
@@ -34,16 +39,19 @@ use crate::formats::dnn_lines::Kpi;
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::ColourOrder;
 use crate::source::clock::{Clock, Timestamp};
+use crate::source::imx500::picture::Darkroom;
 use crate::source::{FrameSource, SourceInfo};
+use host::Inference;
 use latency::StageLatency;
 use queue::{Bounded, LatestSlot};
 
 /// One frame the network saw, and what it said about that very frame.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Frame {
-    /// Number of the buffer in which the output tensor arrived.
+    /// Number of the buffer in which the output tensor arrived, or what the host made its own of.
     pub sequence: u64,
-    /// The sensor's counter of the frame the network saw; equal in input and output by pairing.
+    /// The sensor's counter of the frame the network saw; equal in input and output by pairing. A raw
+    /// picture has none: where the host saw that, the buffer's number modulo 256.
     pub frame_count: u8,
     /// How many sensor frames later than its picture the output arrived.
     pub lag_frames: u32,
@@ -51,7 +59,8 @@ pub struct Frame {
     pub width: usize,
     /// Rows of `rgb`.
     pub height: usize,
-    /// What the network saw: interleaved RGB.
+    /// What the network saw, or the raw picture of the same frame, developed: interleaved RGB. Either
+    /// covers the inference window, as the mask does.
     pub rgb: Vec<u8>,
     /// Pixels a row of `probability`.
     pub mask_width: usize,
@@ -64,8 +73,8 @@ pub struct Frame {
     pub threshold: u8,
     /// Share of mask pixels, 0.0 to 1.0.
     pub vessel_fraction: f32,
-    /// The sensor's run times of the buffer that carried the output.
-    pub kpi: Kpi,
+    /// The sensor's run times of the buffer that carried the output; none where the host ran the network.
+    pub kpi: Option<Kpi>,
     /// Registers of the buffer that carried the output.
     pub sensor: SensorState,
     /// When this frame passed each stage.
@@ -106,9 +115,9 @@ pub struct Counters {
     pub buffers: u64,
     /// Buffers missing in the source's own numbering.
     pub lost_buffers: u64,
-    /// Valid input tensors.
+    /// Valid input tensors; raw pictures, where a network on the host sees those.
     pub inputs: u64,
-    /// Valid output tensors.
+    /// Valid output tensors, the host's own where it runs the network.
     pub outputs: u64,
     /// Frames published: an output joined with the input it came from.
     pub paired: u64,
@@ -128,6 +137,10 @@ pub struct Counters {
     pub stalls: u64,
     /// Buffers at whose arrival the newest mask was older than the stale limit.
     pub stale: u64,
+    /// Frames whose raw picture was wanted but did not come, was let go too early, or cannot be read.
+    pub missing_pictures: u64,
+    /// Inputs that a network on the host was not run on, because a newer one was there.
+    pub skipped_inputs: u64,
 }
 
 /// What the pipeline can say about itself at one moment.
@@ -173,6 +186,39 @@ pub struct Options {
     /// True: decode waits for nothing and capture drops when decode is behind (a camera cannot
     /// wait). False: capture waits for decode, nothing is lost (`--pace max`, recordings).
     pub drop_when_behind: bool,
+    /// What of a frame is shown.
+    pub picture: ShownPicture,
+    /// Develops raw pictures, where they are looked at.
+    pub darkroom: Darkroom,
+    /// Who runs the network. Where the host does and `drop_when_behind` holds, the newest frame wins:
+    /// whatever waits behind a newer one is passed over and counted.
+    pub inference: Inference,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_buffers: None,
+            colour_order: ColourOrder::default(),
+            threshold: 128,
+            stale_after: Duration::from_millis(500),
+            stall_after: Duration::from_secs(1),
+            drop_when_behind: false,
+            picture: ShownPicture::default(),
+            darkroom: Darkroom::default(),
+            inference: Inference::default(),
+        }
+    }
+}
+
+/// What of a frame is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ShownPicture {
+    /// What the network saw, at its size and with its colours.
+    #[default]
+    InputTensor,
+    /// The raw picture of the same frame; the input tensor where it is missing.
+    Raw,
 }
 
 /// Queues first, then `start`.

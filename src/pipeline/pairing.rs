@@ -67,6 +67,9 @@ pub struct Arrival<'a> {
 pub struct Pair<'a> {
     /// What the network saw. The caller may swap its memory for other memory.
     pub picture: &'a mut Picture,
+    /// Number of the buffer with which the frame the network saw came; none right after a jump of the
+    /// counter, when no counter belongs to any number yet.
+    pub seen_in: Option<u64>,
     /// Start of the frame the network saw, sensor clock.
     pub frame_start: Timestamp,
     /// How many frames later than its picture the output arrived.
@@ -105,12 +108,12 @@ impl Pairing {
     ) -> Option<Pair<'a>> {
         let Arrival { sequence, frame_count, frame_start, input, output_valid } = arrival;
         self.starts.record(sequence, frame_start);
-        let lag_frames = match self.numbering.place(sequence, frame_count) {
-            Place::Lag(lag_frames) => lag_frames,
+        let (lag_frames, seen_in) = match self.numbering.place(sequence, frame_count) {
+            Place::Lag(lag_frames) => (lag_frames, sequence.checked_sub(lag_frames.into())),
             Place::Jump => {
                 counters.counter_jumps += 1;
                 counters.unpaired += u64::from(self.kept.take().is_some());
-                0
+                (0, None)
             }
         };
         let picture = match (input, output_valid) {
@@ -131,7 +134,7 @@ impl Pairing {
             (None, false) => return None,
         };
         let frame_start = self.starts.of_frame(sequence, lag_frames, frame_start);
-        Some(Pair { picture, frame_start, lag_frames: u32::from(lag_frames) })
+        Some(Pair { picture, seen_in, frame_start, lag_frames: u32::from(lag_frames) })
     }
 
     /// A newer input takes the kept one's place: the network is done with that one, and its output

@@ -5,6 +5,8 @@
 //!   LatestSlot   put:   never waits, replaces   who shows the present: page, display
 //!   Bounded      offer: never waits, refuses    who wants every frame in order: report, recording;
 //!                put:   waits for room          and between the threads of the pipeline
+//!                displace: never waits, drops   and there, when the reader is slow and wants the
+//!                       the oldest              present
 //! ```
 
 use std::collections::VecDeque;
@@ -96,7 +98,7 @@ pub struct Bounded<T> {
 #[derive(Debug)]
 struct QueueState<T> {
     values: VecDeque<T>,
-    refused: u64,
+    dropped: u64,
     closed: bool,
 }
 
@@ -107,7 +109,7 @@ impl<T> Bounded<T> {
     pub fn new(name: &'static str, capacity: usize) -> Self {
         let capacity = capacity.max(1);
         let values = VecDeque::with_capacity(capacity);
-        let state = QueueState { values, refused: 0, closed: false };
+        let state = QueueState { values, dropped: 0, closed: false };
         Self { name, capacity, state: Mutex::new(state), changed: Condvar::new() }
     }
     /// Puts if there is room; else, or when the queue is closed, gives the value back and counts a
@@ -115,12 +117,27 @@ impl<T> Bounded<T> {
     pub fn offer(&self, value: T) -> Result<(), T> {
         let mut state = self.state.lock().expect(NOT_POISONED);
         if state.closed || state.values.len() >= self.capacity {
-            state.refused += 1;
+            state.dropped += 1;
             return Err(value);
         }
         state.values.push_back(value);
         self.changed.notify_all();
         Ok(())
+    }
+    /// Puts in any case; in a full queue the oldest value makes room, is counted as dropped and given back.
+    /// When the queue is closed it gives the value back as the error and counts a refusal.
+    pub fn displace(&self, value: T) -> Result<Option<T>, T> {
+        let mut state = self.state.lock().expect(NOT_POISONED);
+        if state.closed {
+            state.dropped += 1;
+            return Err(value);
+        }
+        let full = state.values.len() >= self.capacity;
+        let oldest = if full { state.values.pop_front() } else { None };
+        state.dropped += u64::from(full);
+        state.values.push_back(value);
+        self.changed.notify_all();
+        Ok(oldest)
     }
     /// Waits for room; when the queue is closed it gives the value back and counts a refusal.
     /// A reader that leaves before the end must close the queue, else its writer waits for ever.
@@ -131,7 +148,7 @@ impl<T> Bounded<T> {
             .wait_while(guard, |state| state.values.len() >= self.capacity && !state.closed)
             .expect(NOT_POISONED);
         if state.closed {
-            state.refused += 1;
+            state.dropped += 1;
             return Err(value);
         }
         state.values.push_back(value);
@@ -140,6 +157,11 @@ impl<T> Bounded<T> {
     }
     /// Waits for a value; `None` when the queue is closed and empty.
     pub fn take(&self) -> Option<T> {
+        self.take_counted().map(|(value, _)| value)
+    }
+    /// The same, and how many were dropped until then. Where only `displace` puts, those are all older than
+    /// the value.
+    pub fn take_counted(&self) -> Option<(T, u64)> {
         let guard = self.state.lock().expect(NOT_POISONED);
         let mut state = self
             .changed
@@ -147,17 +169,22 @@ impl<T> Bounded<T> {
             .expect(NOT_POISONED);
         let value = state.values.pop_front();
         self.changed.notify_all();
-        value
+        Some((value?, state.dropped))
+    }
+    /// Whether nothing waits in it now.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().expect(NOT_POISONED).values.is_empty()
     }
     /// No value is accepted any more; what is inside can still be taken.
     pub fn close(&self) {
         self.state.lock().expect(NOT_POISONED).closed = true;
         self.changed.notify_all();
     }
-    /// Values refused because the queue was full or closed.
+    /// Values refused or displaced because the queue was full or closed.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        self.state.lock().expect(NOT_POISONED).refused
+        self.state.lock().expect(NOT_POISONED).dropped
     }
     /// Values it holds at most.
     #[must_use]
@@ -183,6 +210,20 @@ mod tests {
 
     /// Longer than any machine needs; only a hang reaches it.
     const FOR_EVER: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn full_queue_drops_its_oldest_for_whoever_wants_the_newest() {
+        let queue = Bounded::new("capture", 2);
+        let given_back = [1, 2, 3, 4].map(|value| queue.displace(value));
+        assert_eq!(given_back, [Ok(None), Ok(None), Ok(Some(1)), Ok(Some(2))]);
+        assert_eq!(queue.take_counted(), Some((3, 2)));
+        assert!(!queue.is_empty());
+        queue.close();
+        assert_eq!(queue.displace(5), Err(5));
+        assert_eq!(queue.take_counted(), Some((4, 3)));
+        assert!(queue.is_empty());
+        assert_eq!(queue.take(), None);
+    }
 
     #[test]
     fn slot_hands_out_the_newest_value_and_counts_the_replaced() {

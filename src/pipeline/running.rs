@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::arrivals::{Arrivals, Arrived};
 use super::decode::Decoder;
 use super::frames::FramePool;
+use super::host::Inference;
 use super::latency::Latency;
 use super::queue::{Bounded, LatestSlot};
 use super::{Counters, Frame, Options, Snapshot};
@@ -75,7 +76,7 @@ impl Running {
         let capture = Capture {
             source,
             max_buffers: options.max_buffers,
-            drop_when_behind: options.drop_when_behind,
+            policy: Policy::of(&options),
             shared: Arc::clone(&shared),
         };
         let decode = Thread::spawn("decode", move || decode.run());
@@ -235,8 +236,30 @@ struct Captured {
 struct Capture {
     source: Box<dyn FrameSource>,
     max_buffers: Option<u64>,
-    drop_when_behind: bool,
+    policy: Policy,
     shared: Arc<Shared>,
+}
+
+/// What happens to buffers that decode is too slow for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    /// Capture waits.
+    Wait,
+    /// The newest is refused: decode takes a fraction of a frame, and what it has begun to catch up with is
+    /// better shown in order.
+    Refuse,
+    /// The oldest is dropped: decode runs a network on the host, which may take many frames.
+    NewestWins,
+}
+
+impl Policy {
+    fn of(options: &Options) -> Self {
+        match (options.drop_when_behind, &options.inference) {
+            (false, _) => Self::Wait,
+            (true, Inference::Sensor) => Self::Refuse,
+            (true, Inference::Host(_)) => Self::NewestWins,
+        }
+    }
 }
 
 impl Capture {
@@ -263,13 +286,22 @@ impl Capture {
             taken += 1;
             let received = shared.host_clock.now();
             let captured = Captured { raw, received, dropped_before: dropped };
-            if self.drop_when_behind {
-                if let Err(refused) = shared.captured.offer(captured) {
-                    dropped += 1;
-                    at_hand = Some(refused.raw);
+            match self.policy {
+                Policy::Wait => {
+                    if shared.captured.put(captured).is_err() {
+                        break;
+                    }
                 }
-            } else if shared.captured.put(captured).is_err() {
-                break;
+                Policy::Refuse => {
+                    if let Err(refused) = shared.captured.offer(captured) {
+                        dropped += 1;
+                        at_hand = Some(refused.raw);
+                    }
+                }
+                Policy::NewestWins => match shared.captured.displace(captured) {
+                    Ok(oldest) => at_hand = oldest.map(|captured| captured.raw),
+                    Err(_) => break,
+                },
             }
         }
         Ok(())
@@ -288,7 +320,7 @@ struct Decode {
     arrivals: Arrivals,
     frames: FramePool,
     counters: Counters,
-    drop_when_behind: bool,
+    policy: Policy,
     /// False until the end: a decode that panics, or never starts, must not leave capture running.
     finished: bool,
     shared: Arc<Shared>,
@@ -303,15 +335,19 @@ impl Decode {
             arrivals: Arrivals::new(options.stall_after, options.stale_after),
             frames: FramePool::new(1 + queued + outputs * FRAMES_HELD_BY_AN_OUTPUT),
             counters: Counters::default(),
-            drop_when_behind: options.drop_when_behind,
+            policy: Policy::of(options),
             finished: false,
             shared,
         }
     }
 
     fn run(mut self) {
-        while let Some(captured) = self.shared.captured.take() {
-            self.take(&captured);
+        while let Some((mut captured, dropped)) = self.shared.captured.take_counted() {
+            if self.policy == Policy::NewestWins {
+                // What is displaced later than this buffer was put is still older than it.
+                captured.dropped_before = dropped;
+            }
+            self.take(&mut captured);
             // Refused only when the run ends, and then nobody needs it.
             drop(self.shared.empty.offer(captured.raw));
         }
@@ -320,13 +356,19 @@ impl Decode {
         self.finished = true;
     }
 
-    fn take(&mut self, captured: &Captured) {
+    fn take(&mut self, captured: &mut Captured) {
         let Captured { raw, received, dropped_before } = captured;
         let (sequence, tensor_at_host) = (raw.sequence, raw.tensor_at_host);
         let arrived = Arrived { sequence, tensor_at_host, dropped_before: *dropped_before };
         self.arrivals.push(arrived, &mut self.counters);
 
-        let decoded = self.decoder.decode(raw, &mut self.counters);
+        self.decoder.hold_picture(raw);
+        let newer_waits = self.policy == Policy::NewestWins && !self.shared.captured.is_empty();
+        let decoded = if newer_waits {
+            self.decoder.pass_over(raw, &mut self.counters)
+        } else {
+            self.decoder.decode(raw, &mut self.counters)
+        };
         let mut published = None;
         if decoded.paired {
             let frame = self.decoder.frame();
@@ -362,7 +404,8 @@ impl Decode {
         for queue in &self.shared.bounded {
             let frame = Arc::clone(frame);
             // A refused frame is counted by its queue.
-            drop(if self.drop_when_behind { queue.offer(frame) } else { queue.put(frame) });
+            let waits = self.policy == Policy::Wait;
+            drop(if waits { queue.put(frame) } else { queue.offer(frame) });
         }
     }
 }
@@ -420,7 +463,6 @@ const FRAMES_HELD_BY_AN_OUTPUT: usize = 4;
 mod tests {
     use super::{Decode, Options, RawFrame, RunError, Shared, Thread};
     use crate::formats::embedded::LinePacking;
-    use crate::formats::input_tensor::ColourOrder;
     use crate::pipeline::queue::{Bounded, LatestSlot, Taken};
     use crate::source::clock::{Clock, StopSignal};
     use crate::source::{Quality, SourceInfo};
@@ -434,14 +476,7 @@ mod tests {
             frame_interval: Duration::from_millis(33),
             packing: LinePacking::Pi5,
         };
-        let options = Options {
-            max_buffers: None,
-            colour_order: ColourOrder::Rgb,
-            threshold: 128,
-            stale_after: Duration::from_secs(1),
-            stall_after: Duration::from_secs(1),
-            drop_when_behind: false,
-        };
+        let options = Options { stale_after: Duration::from_secs(1), ..Options::default() };
         let (latest, bounded) =
             (vec![Arc::new(LatestSlot::new("page"))], vec![Arc::new(Bounded::new("report", 1))]);
         let clock = Clock::simulated(stop.clone());

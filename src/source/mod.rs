@@ -31,7 +31,7 @@ pub struct RawFrame {
     pub embedded_line_len_bytes: usize,
     /// Start of frame, sensor clock.
     pub frame_start: Timestamp,
-    /// When the last DNN line was at the host, sensor clock.
+    /// When the last DNN line was at the host, sensor clock; and the picture, where one is asked for.
     pub tensor_at_host: Timestamp,
     /// What the sensor saw, where the source was asked for it.
     pub picture: RawPicture,

@@ -1,5 +1,7 @@
 //! Embedded lines against bytes written by hand.
 
+use std::time::Duration;
+
 use qsegment::formats::embedded::{LinePacking, SensorState, embedded_line_len_bytes};
 
 const LINE_LEN_BYTES: usize = 70;
@@ -47,6 +49,9 @@ fn parses_and_emits_lines_written_by_hand() {
     state().emit(LINE_LEN_BYTES, &mut lines);
     assert_eq!(lines, TWO_LINES);
     assert_eq!(state().analogue_gain(), Some(2.0));
+    // 1000 lines of 9398 pixels at 744 MHz.
+    assert_eq!(state().exposure(), Some(Duration::from_nanos(12_631_720)));
+    assert_eq!(SensorState { line_length_pixels: None, ..state() }.exposure(), None);
 }
 
 #[test]

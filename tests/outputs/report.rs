@@ -67,6 +67,30 @@ fn says_what_ran_what_was_counted_and_how_long_each_stage_took() {
     assert_eq!(written["timing"]["stages"][0]["p95_ms"], 0.7);
 }
 
+#[test]
+fn says_how_the_sensor_was_set_in_the_last_frame() {
+    let written = serde_json::to_value(report()).unwrap();
+    assert_eq!(
+        written["last_sensor"],
+        json!({"exposure_ms": 12.63172, "analogue_gain": 2.0, "temperature_celsius": 41})
+    );
+    let nothing_came = Report::new(&snapshot(), &facts(), run_time(), None);
+    assert_eq!(serde_json::to_value(nothing_came).unwrap()["last_sensor"], Value::Null);
+}
+
+#[test]
+fn says_that_the_host_ran_the_network_and_why() {
+    let mut facts = facts();
+    facts.ladder.inference = "host".to_owned();
+    facts.ladder.inference_reason = Some("the sensor has no network".to_owned());
+    let written = serde_json::to_value(Report::new(&snapshot(), &facts, run_time(), None)).unwrap();
+    assert_eq!(written["source"]["inference"], "host");
+    assert_eq!(written["source"]["inference_reason"], "the sensor has no network");
+    // What the stages are then is in the same words everywhere.
+    let to = written["timing"]["stages"][0]["to"].as_str().unwrap();
+    assert!(to.contains("where the host runs the network, that run is in it"), "{to}");
+}
+
 /// 250 buffers, 40 ms each, are 10 s of sensor time; the host took 5 s for them.
 #[test]
 fn rates_are_on_the_sensor_clock() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qsegment::formats::embedded::LinePacking;
+use qsegment::formats::embedded::{LinePacking, SensorState};
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
 use qsegment::pipeline::latency::{Stage, StageLatency};
 use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
@@ -31,6 +31,14 @@ pub(crate) fn frame_over(vessels: &[&str], times: usize) -> Frame {
         vessel_fraction: vessel_pixels as f32 / probability.len() as f32,
         probability,
         threshold: 128,
+        // 1000 lines of 9398 pixels at 744 MHz; gain 1024 / (1024 - 512).
+        sensor: SensorState {
+            exposure_lines: Some(1000),
+            analogue_gain_code: Some(512),
+            frame_length_lines: None,
+            line_length_pixels: Some(9398),
+            temperature_celsius: Some(41),
+        },
         stamps: Stamps {
             frame_start: Timestamp(1_000_000_000),
             tensor_at_host: Timestamp(1_100_000_000),
@@ -100,6 +108,7 @@ pub(crate) fn facts() -> Facts {
             camera: "simulated".to_owned(),
             camera_reason: Some("no camera is there".to_owned()),
             inference: "sensor".to_owned(),
+            inference_reason: None,
         },
         scene: Some("built-in fundus".to_owned()),
         seed: Some(7),

@@ -23,7 +23,7 @@ fn options() -> Options {
         threshold: 128,
         stale_after: Duration::from_secs(1),
         stall_after: Duration::from_secs(1),
-        drop_when_behind: false,
+        ..Options::default()
     }
 }
 
@@ -59,7 +59,7 @@ fn buffer_with_both_tensors_is_a_frame() {
     let frame = decoder.frame();
     assert!(shows(frame, &sensor, 100));
     assert_eq!((frame.sequence, frame.frame_count, frame.lag_frames), (7, 100, 0));
-    assert_eq!((frame.kpi, frame.sensor, frame.threshold), (KPI, STATE, 128));
+    assert_eq!((frame.kpi, frame.sensor, frame.threshold), (Some(KPI), STATE, 128));
     assert_eq!(frame.stamps.frame_start, start_of(7));
     assert_eq!(frame.stamps.tensor_at_host, start_of(7).plus(READ_OUT));
     // Probability is 100 + x + y: in row y the columns from 28 - y on reach the threshold.

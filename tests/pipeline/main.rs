@@ -3,5 +3,7 @@
 
 mod buffers;
 mod decode;
+mod host;
+mod pictures;
 mod simulated;
 mod threads;

@@ -42,7 +42,7 @@ fn run(faults: &[&str], mut look: impl FnMut(&Frame) + Send) -> Snapshot {
         threshold: 128,
         stale_after: Duration::from_millis(500),
         stall_after: Duration::from_millis(500),
-        drop_when_behind: false,
+        ..Options::default()
     });
     let report = pipeline.bounded("report", 2);
     thread::scope(|scope| {

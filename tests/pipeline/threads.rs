@@ -22,7 +22,7 @@ fn lossless() -> Options {
         threshold: 128,
         stale_after: Duration::from_millis(500),
         stall_after: Duration::from_millis(100),
-        drop_when_behind: false,
+        ..Options::default()
     }
 }
 

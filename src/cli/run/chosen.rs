@@ -9,28 +9,28 @@
 //! Only absence leads down the ladder. A camera that is there but cannot be used is an error: whoever has
 //! one does not want to look at a simulation without noticing.
 
-use std::path::Path;
-
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use qsegment::formats::input_tensor::ColourOrder;
-use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
+use qsegment::outputs::figures::{Facts, InferenceModel, Ladder};
+use qsegment::pipeline;
+use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::source::clock::{Clock, StopSignal};
-use qsegment::source::imx500::{self, Imx500, UploadReport};
+use qsegment::source::imx500::{self, CameraError, Imx500, UploadReport};
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
 use qsegment::source::{FrameSource, SourceError};
 
-use super::blame;
+use super::{blame, camera};
 use crate::cli::config::{self, Config, Kind, Pace, Source, Switch};
 use crate::cli::network::{self, InputSize};
 use crate::cli::out::tell;
-use crate::cli::{Failure, builtin, crate_version, read};
+use crate::cli::{Failure, crate_version};
 
 /// A source and what is to be said of it.
 pub(super) struct Chosen {
     pub(super) source: Box<dyn FrameSource>,
     pub(super) facts: Facts,
-    /// A camera goes on whether or not anybody keeps up.
-    pub(super) drop_when_behind: bool,
+    /// What the pipeline has to know of it; the rest is the configuration's.
+    pub(super) pipeline: pipeline::Options,
 }
 
 /// What the command line says beside the configuration.
@@ -53,10 +53,10 @@ pub(super) fn open(
         Kind::Simulated => simulated(config, asked, stop, None),
         Kind::Imx500 => {
             imx500::present(id).map_err(Failure::unavailable)?;
-            camera(config, host_clock)
+            camera::open(config, asked, host_clock)
         }
         Kind::Auto => match imx500::present(id) {
-            Ok(_) => camera(config, host_clock),
+            Ok(_) => camera::open(config, asked, host_clock),
             Err(absent) if absent.is_absence() => {
                 tracing::info!("{absent}");
                 simulated(config, asked, stop, Some(absent.to_string()))
@@ -66,72 +66,44 @@ pub(super) fn open(
     }
 }
 
-fn camera(config: &Config, host_clock: &Clock) -> Result<Chosen, Failure> {
-    let options = camera_options(config)?;
-    let network = config.camera.network.as_path();
-    let facts = NetworkFacts {
-        name: network.display().to_string(),
-        sha256: builtin::sha256_hex(&read_packed(network)?),
-        parameters: None,
-        macs: None,
-    };
-    let camera = open_camera(options, host_clock.clone())?;
-    tracing::info!(camera = camera.id(), receiver = camera.receiver().name());
-    Ok(Chosen {
-        source: Box::new(camera),
-        facts: Facts {
-            version: crate_version().to_owned(),
-            network: facts,
-            ladder: ladder("imx500", None),
-            scene: None,
-            seed: None,
-            pace: None,
-            inference_model: None,
-        },
-        drop_when_behind: true,
-    })
-}
-
-/// What the configuration says of the camera.
+/// What the configuration says of the camera, and the network that it needs.
 pub(crate) fn camera_options(config: &Config) -> Result<imx500::Options, Failure> {
-    let config::Camera { network, frame_rate, flip, .. } = &config.camera;
+    let network = &config.camera.network;
     if network.as_os_str().is_empty() {
         return Err(Failure::configuration(anyhow!(
             "the camera has no network to upload: pack one with `qsegment pack` and name it with --network, \
-             or run the simulated sensor with --source simulated"
+             let the host run it with --inference host, or run the simulated sensor with --source simulated"
         )));
     }
-    Ok(imx500::Options {
+    Ok(imx500::Options { network: Some(network.clone()), ..camera_without_network(config) })
+}
+
+/// What the configuration says of the camera.
+pub(super) fn camera_without_network(config: &Config) -> imx500::Options {
+    let config::Camera { frame_rate, flip, .. } = &config.camera;
+    imx500::Options {
         camera: config.camera.id().map(ToOwned::to_owned),
-        network: Some(network.clone()),
         mode: config.source.mode.into(),
         frame_rate: frame_rate.given(),
         inference_window: config.source.inference_window(),
         flips: (*flip).into(),
         ..imx500::Options::default()
-    })
+    }
 }
 
 /// Opens the camera; its uploads are told on standard error.
 pub(crate) fn open_camera(options: imx500::Options, clock: Clock) -> Result<Imx500, Failure> {
-    Imx500::open(options, clock, Box::new(Telling::default().into_told()))
+    open_with_told_upload(options, clock)
         .map_err(|error| Failure::unavailable(SourceError::Camera(error)))
 }
 
-fn read_packed(network: &Path) -> anyhow::Result<Vec<u8>> {
-    let shown = network.display();
-    let limit = "one that fits into the sensor is under 8 MiB";
-    let file =
-        read::at_most(network, format_args!("the network {shown}"), MAX_RPK_LEN_BYTES, limit)?;
-    match network::is_packed(&file) {
-        true => Ok(file),
-        false => Err(anyhow!("the camera uploads packed networks (.rpk)"))
-            .context(format!("{shown} is not packed: run `qsegment pack` on it")),
-    }
+/// The same with the camera's own error.
+pub(super) fn open_with_told_upload(
+    options: imx500::Options,
+    clock: Clock,
+) -> Result<Imx500, CameraError> {
+    Imx500::open(options, clock, Box::new(Telling::default().into_told()))
 }
-
-/// The sensor holds 8 MiB; the file adds headers and a little text.
-const MAX_RPK_LEN_BYTES: u64 = 16 << 20;
 
 fn simulated(
     config: &Config,
@@ -149,27 +121,34 @@ fn simulated(
     };
     let simulated = Simulated::new(simulation(source), &chosen.network, clock)
         .map_err(|error| blame(from_command_line, error.into()))?;
+    let inference = match config.pipeline.inference {
+        config::Inference::Auto | config::Inference::Sensor => Inference::Sensor,
+        config::Inference::Host => {
+            let host = Host::new(chosen.network.clone(), Sees::InputTensor);
+            Inference::Host(host.map_err(|error| blame(from_command_line, error.into()))?)
+        }
+    };
     let run_time = timing::RunTime::estimate(chosen.network.macs());
     let model = InferenceModel { low: run_time.shortest, high: run_time.longest };
     Ok(Chosen {
         source: Box::new(simulated),
         facts: Facts {
             version: crate_version().to_owned(),
-            network: NetworkFacts {
-                name: chosen.identity.name.clone(),
-                sha256: chosen.identity.sha256.clone(),
-                parameters: Some(chosen.network.parameters()),
-                macs: Some(chosen.network.macs()),
+            network: chosen.facts(),
+            ladder: Ladder {
+                camera: "simulated".to_owned(),
+                camera_reason,
+                inference: inference.name().to_owned(),
+                inference_reason: inference.is_host().then(|| ASKED_FOR_HOST.to_owned()),
             },
-            ladder: ladder("simulated", camera_reason),
             scene: Some(source.scene.0.clone()),
             seed: Some(source.seed),
             pace: Some(source.pace.name().to_owned()),
             inference_model: (source.timing == Switch::On).then_some(model),
         },
         // It waits, so that a run with a seed is the same every time. What it waits for is decode and the
-        // report's queue, whose reader only keeps the newest.
-        drop_when_behind: false,
+        // report's queue, whose reader only keeps the newest. It has no raw pictures.
+        pipeline: pipeline::Options { drop_when_behind: false, inference, ..Default::default() },
     })
 }
 
@@ -192,9 +171,8 @@ pub(crate) fn simulation(source: &Source) -> simulated::Options {
     }
 }
 
-fn ladder(camera: &str, camera_reason: Option<String>) -> Ladder {
-    Ladder { camera: camera.to_owned(), camera_reason, inference: "sensor".to_owned() }
-}
+/// Why the host runs the network where nothing is wrong.
+pub(super) const ASKED_FOR_HOST: &str = "it was asked for (inference = \"host\")";
 
 /// Tells how an upload goes: a line for each stage and tenth of it, for a stall and its end, and every ten
 /// seconds where nothing can be seen.

@@ -23,6 +23,9 @@ impl fmt::Display for Table<'_> {
         writeln!(f, "paired  {:>10}   each with the very picture it came from", counters.paired)?;
         writeln!(f, "unpaired{:>10}", counters.unpaired)?;
         writeln!(f, "stale   {:>10}", counters.stale)?;
+        if let Some(reason) = &self.report.source.inference_reason {
+            writeln!(f, "inference on the host: {reason}")?;
+        }
         self.faults(f)?;
         writeln!(f)?;
         self.stages(f)?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::recent::RecentRates;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::figures::{
-    COUNTERS, Facts, Ladder, NetworkFacts, SensorRates, StageFigures, milliseconds,
+    COUNTERS, Facts, Ladder, NetworkFacts, SensorFigures, SensorRates, StageFigures, milliseconds,
 };
 use crate::outputs::overlay::Freshness;
 use crate::pipeline::{Frame, Snapshot};
@@ -60,8 +60,9 @@ struct NewestMask {
     threshold: f64,
     /// Null unless the mask is live: a number that is no longer true is not shown.
     vessel_fraction: Option<f32>,
-    dnn_runtime_ms: f64,
-    sensor_temperature_celsius: Option<i8>,
+    /// Null where the host runs the network: the sensor has run another one, or none.
+    dnn_runtime_ms: Option<f64>,
+    sensor: SensorFigures,
 }
 
 impl<'a> Status<'a> {
@@ -112,8 +113,8 @@ impl NewestMask {
             height: frame.mask_height,
             threshold: f64::from(frame.threshold) / 256.0,
             vessel_fraction: (freshness == Freshness::Live).then_some(frame.vessel_fraction),
-            dnn_runtime_ms: f64::from(frame.kpi.dnn_runtime_us) / 1000.0,
-            sensor_temperature_celsius: frame.sensor.temperature_celsius,
+            dnn_runtime_ms: frame.kpi.map(|kpi| f64::from(kpi.dnn_runtime_us) / 1000.0),
+            sensor: SensorFigures::from(&frame.sensor),
         }
     }
 }

@@ -82,7 +82,12 @@ impl Capture {
             }
             self.take_pictures()?;
             if let Some(sequence) = self.take_metadata(frame)? {
-                return self.join_picture(sequence, frame);
+                let next = self.join_picture(sequence, frame)?;
+                if self.pictures.as_ref().is_some_and(|pictures| pictures.wanted.is_some()) {
+                    // The wait for the picture is part of the frame's age.
+                    frame.tensor_at_host = self.clock.now();
+                }
+                return Ok(next);
             }
             // Pictures that come without metadata are silence, too.
             let silent = self.clock.now().since(began);

@@ -90,6 +90,18 @@ pub enum CameraError {
 }
 
 impl CameraError {
+    /// Whether the network may be the cause, so that the camera can be tried without one.
+    #[must_use]
+    pub fn may_be_the_network(&self) -> bool {
+        match self {
+            Self::NetworkFile { .. } => true,
+            Self::Upload(upload) => upload.network.is_some(),
+            // Nothing but the file is wrong when the driver refuses to read it.
+            Self::Refused { doing, .. } => doing == GIVE_NETWORK,
+            _ => false,
+        }
+    }
+
     /// From a refused call: errno turned into what it means.
     pub(super) fn of(doing: impl Into<String>, path: &Path, errno: Errno) -> Self {
         let (doing, path) = (doing.into(), path.to_owned());
@@ -113,6 +125,9 @@ impl CameraError {
         Self::of("open it", path, errno)
     }
 }
+
+/// What is being done when the driver reads the network's file.
+pub(super) const GIVE_NETWORK: &str = "give the network to the driver";
 
 fn advice(errno: Errno) -> &'static str {
     match errno {
@@ -158,6 +173,30 @@ mod tests {
         assert!(said(Errno::NOMEM).contains("cma="));
         assert!(said(Errno::BUSY).starts_with("cannot start the stream: /dev/video1 is in use"));
         assert!(said(Errno::IO).ends_with("`dmesg | tail` says what the driver saw"));
+    }
+
+    #[test]
+    fn network_is_suspected_only_where_it_can_be_the_cause() {
+        let upload = |network: Option<&str>| {
+            let network = network.map(PathBuf::from);
+            CameraError::Upload(UploadError {
+                errno: Errno::INVAL,
+                reached: None,
+                network,
+                refusal: None,
+            })
+        };
+        let refused = |doing| CameraError::of(doing, Path::new(NODE), Errno::INVAL);
+        for (error, suspected) in [
+            (upload(Some("vessels.rpk")), true),
+            (upload(None), false),
+            (refused(GIVE_NETWORK), true),
+            (refused("set the sensor's mode"), false),
+            (CameraError::of(GIVE_NETWORK, Path::new(NODE), Errno::BUSY), false),
+            (CameraError::Silent { seconds: 5 }, false),
+        ] {
+            assert_eq!(error.may_be_the_network(), suspected, "{error}");
+        }
     }
 
     #[test]

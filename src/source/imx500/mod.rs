@@ -5,6 +5,7 @@
 //!   subdev                        the sensor: network, mode, flips, window, gains, exposure
 //!   upload, progress              stream start, in which the kernel uploads firmware and network
 //!   capture, queue, events        frames, and what goes wrong with them
+//!   picture                       a raw picture made one to look at
 //!   error, holder                 every refusal with its cause and the next step
 //!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
 //!   feed, injected                the back of a virtual camera (tests/vm), to play the silicon
@@ -20,7 +21,7 @@
 //! ```
 //!
 //! The network comes first, because the length of the metadata follows it. Not done here: the picture
-//! is handed on raw, and exposure and white balance are set by whoever calls [`Sensor`]'s functions.
+//! is handed on raw and developed by whoever shows it, and exposure and white balance are set by whoever calls [`Sensor`]'s functions.
 
 mod capture;
 mod discovery;
@@ -32,6 +33,7 @@ mod holder;
 mod injected;
 mod ioctl;
 mod mapping;
+pub mod picture;
 mod progress;
 mod queue;
 mod receiver;
@@ -196,7 +198,15 @@ impl Imx500 {
         self.sensor.try_clone()
     }
 
-    fn start(&mut self) -> Result<(), CameraError> {
+    /// Starts the stream now, with the upload of firmware and network, which no signal breaks off, instead
+    /// of with the first frame; nothing where it streams already, or the stop signal is raised.
+    ///
+    /// # Errors
+    /// When the kernel refuses network or stream: with the stage, the cause and the next step.
+    pub fn start(&mut self) -> Result<(), CameraError> {
+        if self.streaming || self.clock.stop_signal().is_raised() {
+            return Ok(());
+        }
         // An idle driver powers the sensor off and forgets what it was given. It says so nowhere.
         if self.clock.now().since(self.configured_at) > GIVEN_AGAIN_AFTER {
             give_network(&self.sensor, &self.options)?;
@@ -215,11 +225,9 @@ impl Imx500 {
     }
 
     fn next_frame(&mut self, frame: &mut RawFrame) -> Result<Next, CameraError> {
+        self.start()?;
         if !self.streaming {
-            if self.clock.stop_signal().is_raised() {
-                return Ok(Next::Ended);
-            }
-            self.start()?;
+            return Ok(Next::Ended);
         }
         self.capture.next(frame)
     }

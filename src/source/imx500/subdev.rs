@@ -16,7 +16,7 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 
-use super::error::CameraError;
+use super::error::{CameraError, GIVE_NETWORK};
 use super::ioctl;
 use super::receiver::{METADATA_PAD, PICTURE_PAD};
 use super::uapi::Zero;
@@ -88,7 +88,7 @@ impl Sensor {
 
     /// Gives the driver a network file to upload at the next start. The driver reads it whole, now.
     pub(super) fn set_network(&self, network: &File) -> Result<(), CameraError> {
-        self.set(NETWORK_FD, network.as_raw_fd(), "give the network to the driver").map(drop)
+        self.set(NETWORK_FD, network.as_raw_fd(), GIVE_NETWORK).map(drop)
     }
 
     /// Makes the driver forget its network; the next start is one of pictures only.

@@ -40,6 +40,8 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::formats::embedded::PIXELS_PER_SECOND;
+
 /// The driver's two modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -254,8 +256,6 @@ impl Dnn {
     }
 }
 
-/// Pixel clock of both modes (V4L2_CID_PIXEL_RATE).
-const PIXELS_PER_SECOND: u64 = 744_000_000;
 /// The driver's smallest VBLANK.
 const VBLANK_MIN_LINES: u16 = 1117;
 

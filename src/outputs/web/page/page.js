@@ -20,6 +20,8 @@ const COUNTS = {
   truncated_buffers: "Truncated",
   corrupt_ap_params: "Corrupt ApParams",
   malformed_buffers: "Malformed",
+  missing_pictures: "Pictures missing",
+  skipped_inputs: "Skipped by host",
 };
 const BADGES = {
   waiting: "CONNECTING",
@@ -77,7 +79,9 @@ function showState() {
 function show(status) {
   set("camera", status.ladder.camera);
   byId("camera").title = status.ladder.camera_reason ?? "";
-  set("inference", status.ladder.inference);
+  const { inference, inference_reason: reason } = status.ladder;
+  set("inference", inference === "host" ? "on the host" : "in the sensor");
+  set("where", reason ? `on the host: ${reason}` : "in the sensor");
 
   const recent = status.recent ?? {};
   const mask = status.newest_mask ?? {};
@@ -89,7 +93,10 @@ function show(status) {
   set("runtime", fixed(mask.dnn_runtime_ms, 1));
   const share = mask.vessel_fraction;
   set("share", fixed(share === null || share === undefined ? null : share * 100, 2));
-  set("celsius", fixed(mask.sensor_temperature_celsius, 0));
+  const sensor = mask.sensor ?? {};
+  set("celsius", fixed(sensor.temperature_celsius, 0));
+  set("exposure", fixed(sensor.exposure_ms, 1));
+  set("gain", fixed(sensor.analogue_gain, 2));
   set("paired", grouped(status.counters.paired));
   set("quality", status.source.quality);
 

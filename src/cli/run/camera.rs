@@ -1,0 +1,352 @@
+//! Who runs the network of a camera: the sensor if it can, else the host, each rung stated.
+//!
+//! ```text
+//!   pipeline.inference   what the network.rpk is              runs
+//!   ------------------   ----------------------------------   -------------------------------------
+//!   auto                 one that finds vessels               in the sensor; refused: host, on pictures
+//!                        another (input tensors only)         host, on the sensor's input tensors
+//!                        none, or not to be read              host, on pictures
+//!   sensor               whatever it is                       in the sensor, or it is an error
+//!   host                 one that finds vessels, or none      host, on pictures; it is not uploaded
+//!                        another (input tensors only)         host, on the sensor's input tensors
+//! ```
+//!
+//! Where there is a rung below, the camera is started here, before the pipeline: only then is it known who
+//! runs the network, and what is said of the run stays true until its end.
+
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use qsegment::formats::ap_params::ApParams;
+use qsegment::formats::dnn_lines::LINE_LEN_BYTES;
+use qsegment::formats::input_tensor::{ColourOrder, InputLayout};
+use qsegment::formats::network_info::{self, NetworkInfo};
+use qsegment::formats::rpk::{Rpk, SectionKind};
+use qsegment::outputs::figures::{Facts, Ladder, NetworkFacts};
+use qsegment::pipeline;
+use qsegment::pipeline::host::{Host, Inference, Sees};
+use qsegment::pipeline::vessels::{Unsuitable, Vessels};
+use qsegment::source::SourceError;
+use qsegment::source::clock::Clock;
+use qsegment::source::imx500::{self, CameraError, Imx500};
+
+use super::blame;
+use super::chosen::{self, ASKED_FOR_HOST, Asked, Chosen};
+use crate::cli::config::{self, Config, Picture};
+use crate::cli::network::{self, InputSize};
+use crate::cli::{Failure, builtin, crate_version, read};
+
+/// Opens the camera that is there.
+pub(super) fn open(config: &Config, asked: Asked, clock: &Clock) -> Result<Chosen, Failure> {
+    let camera = CameraRun { config, asked, clock };
+    let network = config.camera.network.as_path();
+    match config.pipeline.inference {
+        config::Inference::Sensor => {
+            let options = camera.pictured(chosen::camera_options(config)?);
+            let packed = Packed::read(network)?;
+            let opened = chosen::open_camera(options, clock.clone())?;
+            Ok(camera.in_sensor(opened, network, packed))
+        }
+        config::Inference::Auto => match Packed::configured(network) {
+            Ok(packed @ Packed { only_input: None, .. }) => {
+                match camera.start(Some(network), Picture::InputTensor)? {
+                    Started::Streams(opened) => Ok(camera.in_sensor(*opened, network, packed)),
+                    Started::NetworkRefused(error) => camera.on_pictures(&error.to_string()),
+                }
+            }
+            Ok(Packed { only_input: Some(input), colours, .. }) => {
+                camera.on_input_tensors(network, &input, colours)
+            }
+            Err(error) => camera.on_pictures(&format!("{error:#}")),
+        },
+        config::Inference::Host => match Packed::configured(network) {
+            Ok(Packed { only_input: Some(input), colours, .. }) => {
+                camera.on_input_tensors(network, &input, colours)
+            }
+            _ => camera.on_pictures(ASKED_FOR_HOST),
+        },
+    }
+}
+
+/// A camera that is to be run as configured.
+struct CameraRun<'a> {
+    config: &'a Config,
+    asked: Asked,
+    clock: &'a Clock,
+}
+
+/// How a start went.
+enum Started {
+    Streams(Box<Imx500>),
+    NetworkRefused(CameraError),
+}
+
+impl CameraRun<'_> {
+    fn in_sensor(&self, camera: Imx500, network: &Path, packed: Packed) -> Chosen {
+        let facts = NetworkFacts {
+            name: network.display().to_string(),
+            sha256: packed.sha256,
+            parameters: None,
+            macs: None,
+        };
+        self.chosen(camera, facts, packed.colours, Inference::Sensor, None)
+    }
+
+    /// The sensor runs a network that finds no vessels, for the sake of its input tensors.
+    fn on_input_tensors(
+        &self,
+        packed: &Path,
+        input: &OnlyInput,
+        colours: ColourOrder,
+    ) -> Result<Chosen, Failure> {
+        let reason = format!(
+            "the sensor's network {} finds no vessels ({}), so the host runs one on its input tensors; pack a \
+             vessel network with `qsegment pack` to run it in the sensor",
+            packed.display(),
+            input.why
+        );
+        let OnlyInput { layout, .. } = input;
+        let size = self.asked.input_size.unwrap_or(InputSize::new(layout.width, layout.height));
+        let (host, facts) = self.host(Some(size), Sees::InputTensor)?;
+        host.check(layout).map_err(Failure::usage)?;
+        match self.start(Some(packed), Picture::InputTensor)? {
+            Started::Streams(camera) => {
+                let inference = Inference::Host(host);
+                Ok(self.chosen(*camera, facts, colours, inference, Some(reason)))
+            }
+            Started::NetworkRefused(error) => self.on_pictures(&error.to_string()),
+        }
+    }
+
+    /// The sensor runs no network; its raw pictures are shown, and shown to the network.
+    fn on_pictures(&self, reason: &str) -> Result<Chosen, Failure> {
+        let (host, facts) = self.host(self.asked.input_size, Sees::Picture)?;
+        match self.start(None, Picture::Bayer)? {
+            Started::Streams(camera) => {
+                let inference = Inference::Host(host);
+                Ok(self.chosen(
+                    *camera,
+                    facts,
+                    ColourOrder::Rgb,
+                    inference,
+                    Some(reason.to_owned()),
+                ))
+            }
+            Started::NetworkRefused(error) => Err(unavailable(error)),
+        }
+    }
+
+    fn host(&self, size: Option<InputSize>, sees: Sees) -> Result<(Host, NetworkFacts), Failure> {
+        let blame = |error| blame(self.asked.names_what_is_seen, error);
+        let chosen = network::load(&self.config.network.file, size).map_err(blame)?;
+        let facts = chosen.facts();
+        let host = Host::new(chosen.network, sees).map_err(|error| blame(error.into()))?;
+        Ok((host, facts))
+    }
+
+    /// Starts the camera with this network; `picture` is what is needed of its frames at least.
+    fn start(&self, network: Option<&Path>, picture: Picture) -> Result<Started, Failure> {
+        let options = imx500::Options {
+            network: network.map(Path::to_owned),
+            ..chosen::camera_without_network(self.config)
+        };
+        let mut options = self.pictured(options);
+        options.picture |= picture == Picture::Bayer;
+        let opened = chosen::open_with_told_upload(options, self.clock.clone());
+        let started = opened.and_then(|mut camera| camera.start().map(|()| camera));
+        match started {
+            Ok(camera) => Ok(Started::Streams(Box::new(camera))),
+            Err(error) if error.may_be_the_network() => Ok(Started::NetworkRefused(error)),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    fn pictured(&self, options: imx500::Options) -> imx500::Options {
+        imx500::Options { picture: self.config.camera.picture == Picture::Bayer, ..options }
+    }
+
+    fn chosen(
+        &self,
+        camera: Imx500,
+        network: NetworkFacts,
+        colour_order: ColourOrder,
+        inference: Inference,
+        inference_reason: Option<String>,
+    ) -> Chosen {
+        tracing::info!(camera = camera.id(), receiver = camera.receiver().name());
+        if let Some(reason) = &inference_reason {
+            tracing::warn!(network = network.name, "the network runs on the host: {reason}");
+        }
+        let ladder = Ladder {
+            camera: "imx500".to_owned(),
+            camera_reason: None,
+            inference: inference.name().to_owned(),
+            inference_reason,
+        };
+        Chosen {
+            source: Box::new(camera),
+            facts: Facts {
+                version: crate_version().to_owned(),
+                network,
+                ladder,
+                scene: None,
+                seed: None,
+                pace: None,
+                inference_model: None,
+            },
+            pipeline: pipeline::Options {
+                // A camera goes on whether or not anybody keeps up.
+                drop_when_behind: true,
+                colour_order,
+                picture: self.config.camera.picture.into(),
+                inference,
+                ..pipeline::Options::default()
+            },
+        }
+    }
+}
+
+fn unavailable(error: CameraError) -> Failure {
+    Failure::unavailable(SourceError::Camera(error))
+}
+
+/// What of a packed network decides who runs what.
+struct Packed {
+    sha256: String,
+    colours: ColourOrder,
+    /// Where its outputs are no vessel map.
+    only_input: Option<OnlyInput>,
+}
+
+/// A network that is good for its input tensors only.
+struct OnlyInput {
+    layout: InputLayout,
+    why: Unsuitable,
+}
+
+impl Packed {
+    fn configured(network: &Path) -> anyhow::Result<Self> {
+        if network.as_os_str().is_empty() {
+            return Err(anyhow!(
+                "the sensor has no network to run; pack one with `qsegment pack` and name it with --network or \
+                 camera.network"
+            ));
+        }
+        Self::read(network)
+    }
+
+    fn read(network: &Path) -> anyhow::Result<Self> {
+        let shown = network.display();
+        let limit = "one that fits into the sensor is under 8 MiB";
+        let file =
+            read::at_most(network, format_args!("the network {shown}"), MAX_RPK_LEN_BYTES, limit)?;
+        if !network::is_packed(&file) {
+            return Err(anyhow!("the camera uploads packed networks (.rpk)"))
+                .context(format!("{shown} is not packed: run `qsegment pack` on it"));
+        }
+        Ok(Self::of(&file))
+    }
+
+    /// A file that cannot be taken apart is left to the driver, which looks at less of it.
+    fn of(file: &[u8]) -> Self {
+        let rpk = Rpk::parse(file).ok();
+        let info = rpk.as_ref().and_then(|rpk| {
+            let member = rpk.archive.member(network_info::MEMBER)?;
+            NetworkInfo::parse(&member.data, member.offset).ok()
+        });
+        Self {
+            sha256: builtin::sha256_hex(file),
+            colours: info.and_then(|info| info.colours().ok()).unwrap_or_default(),
+            only_input: rpk.as_ref().and_then(only_input),
+        }
+    }
+}
+
+fn only_input(rpk: &Rpk) -> Option<OnlyInput> {
+    let params = ApParams::parse(&rpk.section(SectionKind::ApParams)?.data).ok()?;
+    let network = params.networks.first()?;
+    let layout = InputLayout::new(network.inputs.first()?).ok()?;
+    let why = Vessels::new(&network.outputs, LINE_LEN_BYTES).err()?;
+    Some(OnlyInput { layout, why })
+}
+
+/// The sensor holds 8 MiB; the file adds headers and a little text.
+const MAX_RPK_LEN_BYTES: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use qsegment::formats::ap_params::{InputTensorInfo, Network, OutputTensorInfo};
+    use qsegment::formats::cpio::{Archive, Member};
+    use qsegment::formats::rpk::Section;
+    use qsegment::formats::tensor::{Dimension, QuantParams};
+
+    fn axes(sizes: &[u16]) -> Vec<Dimension> {
+        let axis = |(ordinal, &size)| Dimension {
+            ordinal,
+            size,
+            serialization_index: ordinal,
+            padding: 0,
+        };
+        (0..).zip(sizes).map(axis).collect()
+    }
+
+    /// A network of this input (width, height, planes) and output, as a packed file has it.
+    fn packed(input: &[u16], output: &[u16]) -> Rpk {
+        let quant = QuantParams { scale: 1.0 / 256.0, zero_point: 0, signed: false };
+        let network = Network {
+            id: 0,
+            name: "network".to_owned(),
+            kind: String::new(),
+            inputs: vec![InputTensorInfo {
+                id: 0,
+                name: "input".to_owned(),
+                dimensions: axes(input),
+                quant,
+            }],
+            outputs: vec![OutputTensorInfo {
+                id: 0,
+                name: "output".to_owned(),
+                dimensions: axes(output),
+                bits_per_element: 8,
+                quant,
+            }],
+        };
+        let params = ApParams { networks: vec![network] };
+        Rpk {
+            preamble_digits: *b"0314150000000000",
+            sections: vec![Section::padded(SectionKind::ApParams, 0x8000_f000, params.emit())],
+            patch_digits: *b"15",
+            archive: Archive::packaged(vec![Member::packaged(
+                network_info::MEMBER,
+                b"inputTensorFormat=BGR\r\n".to_vec(),
+            )]),
+        }
+    }
+
+    #[test]
+    fn network_of_ten_bytes_is_good_for_its_input_tensors_only() {
+        let found = only_input(&packed(&[640, 480, 3], &[10])).unwrap();
+        let InputLayout { width, height, channels, .. } = found.layout;
+        assert_eq!((width, height, channels), (640, 480, 3));
+        assert_eq!(found.why, Unsuitable::Shape { name: "output".to_owned(), sizes: vec![10] });
+    }
+
+    #[test]
+    fn network_with_a_map_runs_in_the_sensor() {
+        assert!(only_input(&packed(&[320, 320, 3], &[1, 320, 320])).is_none());
+    }
+
+    #[test]
+    fn file_that_cannot_be_taken_apart_is_left_to_the_driver() {
+        let packed = Packed::of(b"94640000");
+        assert!(packed.only_input.is_none());
+        assert_eq!(packed.colours, ColourOrder::Rgb);
+    }
+
+    #[test]
+    fn without_a_network_the_next_step_is_named() {
+        let error = Packed::configured(Path::new("")).err().unwrap().to_string();
+        assert!(error.contains("qsegment pack") && error.contains("camera.network"), "{error}");
+    }
+}
