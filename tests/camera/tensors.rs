@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use qsegment::formats::embedded::LinePacking;
 use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::pipeline::host::Inference;
 use qsegment::pipeline::queue::Bounded;
-use qsegment::pipeline::{Frame, Options, Pipeline, Running, Stamps};
+use qsegment::pipeline::{Frame, Options, Pipeline, Running, ShownPicture, Stamps};
 use qsegment::source::clock::{Clock, StopSignal, Waited};
+use qsegment::source::imx500::picture::Darkroom;
 use qsegment::source::imx500::{Fed, Feed, ReceiverKind};
 use qsegment::source::{FrameSource, Next, Quality, RawFrame, SourceError, SourceInfo};
 
@@ -64,6 +66,9 @@ fn run(source: Box<dyn FrameSource>) -> (Arc<Bounded<Arc<Frame>>>, Running) {
     let mut pipeline = Pipeline::new(Options {
         max_buffers: Some(FRAMES),
         colour_order: ColourOrder::Rgb,
+        inference: Inference::Sensor,
+        picture: ShownPicture::InputTensor,
+        darkroom: Darkroom::default(),
         threshold: 128,
         stale_after: Duration::from_secs(3600),
         stall_after: Duration::from_secs(3600),
