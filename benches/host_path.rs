@@ -16,6 +16,7 @@ use qsegment::formats::ap_params::ApParams;
 use qsegment::formats::dnn_lines::DnnLines;
 use qsegment::formats::input_tensor::{ColourOrder, InputLayout};
 use qsegment::formats::output_tensor::OutputLayout;
+use qsegment::pipeline::vessels::Vessels;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::{Options, Simulated, Timing};
 use qsegment::source::{FrameSource, RawFrame};
@@ -33,10 +34,15 @@ fn main() {
     let output = OutputLayout::all(&network.outputs, line_len).expect("a mask").remove(0);
 
     let (mut planar, mut raw, mut rgb) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut reals, mut copied) = (Vec::new(), vec![0; area.len()]);
+    let (mut reals, mut probability, mut copied) = (Vec::new(), Vec::new(), vec![0; area.len()]);
+    let mut vessels = Vessels::new(&network.outputs, line_len).expect("a vessel map");
     let tensor_bytes = input.planar_len_bytes() + output.len_bytes();
 
-    let copy = measure(area.len(), || copied.copy_from_slice(black_box(area)));
+    let copy = measure(area.len(), || {
+        copied.copy_from_slice(black_box(area));
+        // Nobody reads it: without this the copy is left out.
+        black_box(&mut copied);
+    });
     let linearise = measure(tensor_bytes, || {
         let lines = DnnLines::split(black_box(area)).expect("as above");
         let body = lines.input.body().expect("as above");
@@ -51,12 +57,18 @@ fn main() {
         output.dequantize(black_box(body), line_len, &mut reals).expect("as above");
     });
 
+    let transpose = measure(output.len_bytes(), || {
+        let body = lines.output.and_then(|output| output.body().ok()).expect("as above");
+        vessels.read(black_box(body), &mut probability).expect("as above");
+    });
+
     println!("{:38}{:>9}{:>9}{:>9}{:>13}", "", "µs", "GB/s", "of copy", "allocations");
     for (name, step) in [
         ("copy of the DNN lines (memcpy)", &copy),
         ("split and linearise both tensors", &linearise),
         ("input planes to interleaved RGB", &interleave),
         ("output bytes to f32", &convert),
+        ("output columns to rows of probability", &transpose),
     ] {
         let ratio = step.bytes_per_second() / copy.bytes_per_second();
         let micros = step.median.as_secs_f64() * 1e6;

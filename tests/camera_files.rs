@@ -6,6 +6,8 @@
 //!   network.rpk         input 32 x 32, as `qsegment feed --input-size 32x32` sends it: 7 DNN lines
 //!   large.rpk           the same with three pieces to upload
 //!   refused-*.rpk       EINVAL at stream-on, each for another reason
+//!   input-only.rpk      a network for the sake of its input tensor: ten bytes that say nothing come out of it
+//!   input-only/         recorded-pi5/, where it is there, as a sensor with that network would send it
 //!   imx500_*.fpk        firmware: blocks without meaning
 //! ```
 
@@ -18,10 +20,14 @@ use std::io::Cursor;
 use std::path::Path;
 
 use packer_out_file::{Made, bytes};
-use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::formats::ap_params::ApParams;
+use qsegment::formats::dnn_lines::{DnnLines, DnnLinesLayout};
+use qsegment::formats::input_tensor::{ColourOrder, InputLayout};
 use qsegment::formats::kernel_driver::Verdict;
+use qsegment::formats::metadata::guess_embedded_line_len;
 use qsegment::formats::packer_out::PackerOut;
-use qsegment::formats::rpk::{Rpk, inconsistencies};
+use qsegment::formats::rpk::{Rpk, SectionKind, inconsistencies};
+use qsegment::formats::tensor::Dimension;
 
 /// Pixels a side of the network's input.
 const SIDE: u16 = 32;
@@ -56,6 +62,55 @@ fn files_are_what_they_are_named() {
     }
 }
 
+/// The input tensors of what was recorded, in buffers of the other network.
+#[test]
+fn recorded_tensors_can_be_sent_by_a_network_that_says_nothing() {
+    let params = ap_params_of(&input_only());
+    let network = &params.networks[0];
+    assert_eq!(network.inputs[0].dimensions.len(), 3);
+    assert_eq!(network.outputs[0].dimensions.iter().map(|d| d.size).product::<u16>(), 10);
+    let Some(folder) = std::env::var_os("QSEGMENT_CAMERA_FILES_INTO") else { return };
+    let (from, to) =
+        (Path::new(&folder).join("recorded-pi5"), Path::new(&folder).join("input-only"));
+    std::fs::create_dir_all(&to).unwrap();
+    let layout = InputLayout::new(&network.inputs[0]).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let recorded = std::fs::read(entry.path()).unwrap();
+        let embedded = 2 * guess_embedded_line_len(&recorded).unwrap();
+        let lines = DnnLines::split(&recorded[embedded..]).unwrap();
+        let mut input = Vec::new();
+        let max_line_len_bytes = usize::from(lines.input.header.max_line_len_bytes);
+        layout.copy_planar(lines.input.body().unwrap(), max_line_len_bytes, &mut input).unwrap();
+        let sent = DnnLinesLayout {
+            kpi: lines.kpi,
+            frame_count: lines.input.header.frame_count,
+            input_valid: true,
+            output_valid: true,
+            network_id: 0,
+            ap_params: &params.emit(),
+            input: &input,
+            outputs: &[&[0xa5; 10]],
+        };
+        let mut metadata = recorded[..embedded].to_vec();
+        sent.append(&mut metadata);
+        std::fs::write(to.join(entry.file_name()), metadata).unwrap();
+    }
+}
+
+fn input_only() -> Vec<u8> {
+    let mut made = Made::new(SIDE, 4_000);
+    let output = &mut made.dnn_params.networks[0].outputs[0];
+    output.dimensions =
+        vec![Dimension { ordinal: 0, size: 10, serialization_index: 0, padding: 0 }];
+    pack(&made)
+}
+
+fn ap_params_of(rpk: &[u8]) -> ApParams {
+    let rpk = Rpk::parse(rpk).unwrap();
+    let section = rpk.section(SectionKind::ApParams).expect("a packed network has them");
+    ApParams::parse(&section.data).unwrap()
+}
+
 fn networks() -> Vec<(&'static str, Vec<u8>)> {
     let network = packed(4_000);
     let registers = registers_at(&network);
@@ -65,6 +120,7 @@ fn networks() -> Vec<(&'static str, Vec<u8>)> {
         file
     };
     vec![
+        ("input-only.rpk", input_only()),
         ("large.rpk", packed(2_500_000)),
         ("refused-text.rpk", b"not a network".repeat(100)),
         ("refused-empty.rpk", Vec::new()),
@@ -94,7 +150,10 @@ fn refused_for(name: &str) -> Option<&'static str> {
 }
 
 fn packed(coefficients_len_bytes: usize) -> Vec<u8> {
-    let made = Made::new(SIDE, coefficients_len_bytes);
+    pack(&Made::new(SIDE, coefficients_len_bytes))
+}
+
+fn pack(made: &Made) -> Vec<u8> {
     let packer_out = PackerOut::read(Cursor::new(made.zip())).unwrap();
     packer_out.into_rpk(ColourOrder::Rgb).unwrap().emit()
 }

@@ -9,6 +9,7 @@
 mod ages;
 mod bench;
 mod frames;
+mod host;
 mod loss;
 mod tensors;
 mod upload;
