@@ -5,6 +5,7 @@
 //!   subdev                        the sensor: network, mode, flips, window, gains, exposure
 //!   upload, progress              stream start, in which the kernel uploads firmware and network
 //!   capture, queue, events        frames, and what goes wrong with them
+//!   exposure                      how bright the network sees them, and in what colours
 //!   error, holder                 every refusal with its cause and the next step
 //!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
 //! ```
@@ -18,12 +19,14 @@
 //! ```
 //!
 //! The network comes first, because the length of the metadata follows it. Not done here: the picture
-//! is handed on raw, and exposure and white balance are set by whoever calls [`Sensor`]'s functions.
+//! is handed on raw, and exposure and white balance are only thought out, because what they go by is known
+//! above; whoever reads the frames sets them by [`Sensor::obey`].
 
 mod capture;
 mod discovery;
 mod error;
 mod events;
+pub mod exposure;
 mod feed;
 mod graph;
 mod holder;
