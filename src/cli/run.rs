@@ -5,6 +5,7 @@
 //!   signals    Ctrl-C and SIGTERM: the first stops, the second exits          (stop.rs)
 //!   status     a line now and then                                            (status.rs)
 //!   capture, decode   the pipeline's own          web   the page's own
+//!   exposure   sets the camera's exposure and white balance, where there is a camera
 //! ```
 //!
 //! What can be known to be wrong is found before the first frame: network, scene, port, report folder.
@@ -24,6 +25,7 @@ use std::time::SystemTime;
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::Facts;
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
@@ -31,6 +33,8 @@ use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::{Options, Pipeline, RunError, Snapshot};
 use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::imx500::Sensor;
+use qsegment::source::imx500::exposure::Controller;
 use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::simulated::isp::InferenceWindow;
 
@@ -183,6 +187,9 @@ pub(crate) fn run(
     });
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
+    let exposing =
+        opened.sensor.map(|sensor| expose(&config, &mut pipeline, sensor)).transpose()?;
+    let exposure = exposing.as_ref().map(Exposing::observer);
     let started = SystemTime::now();
     let began = host_clock.now();
     let running = pipeline.start(opened.source, host_clock.clone());
@@ -196,6 +203,7 @@ pub(crate) fn run(
                 facts: opened.facts.clone(),
                 clock: host_clock.clone(),
                 stale_after: config.pipeline.stale_after(),
+                exposure: exposure.clone(),
             })?;
             say_address(&serving, form, out)?;
             Some(serving)
@@ -213,6 +221,7 @@ pub(crate) fn run(
     stop.raise();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
     drop(serving);
+    drop(exposing);
     let (snapshot, failure) = match ended {
         Ok(snapshot) => (snapshot, None),
         // What was seen until then is reported all the same.
@@ -224,8 +233,10 @@ pub(crate) fn run(
         Err(bug @ (RunError::Panicked { .. } | RunError::Thread { .. })) => return Err(bug.into()),
     };
 
-    let report =
-        Report::new(&snapshot, &opened.facts, RunTime { started, elapsed }, last.as_deref());
+    let report = Report {
+        exposure: exposure.as_ref().map(Observer::figures),
+        ..Report::new(&snapshot, &opened.facts, RunTime { started, elapsed }, last.as_deref())
+    };
     if let Some(folder) = &opened.folder {
         folder.write(&report, last.as_deref(), config.overlay.style(Scale::Two))?;
     }
@@ -248,9 +259,19 @@ pub(crate) fn run(
 /// Frames that wait for the main thread, which only keeps the newest.
 const REPORT_QUEUE_LEN: usize = 4;
 
+/// Starts the thread that sets the camera's exposure and white balance by what the network sees.
+fn expose(config: &Config, pipeline: &mut Pipeline, sensor: Sensor) -> anyhow::Result<Exposing> {
+    pipeline.measure_light();
+    let slot = pipeline.latest("exposure");
+    let controller = Controller::new(config.exposure());
+    Exposing::start(slot, controller, Box::new(move |order| sensor.obey(order)))
+        .context("cannot start the exposure thread")
+}
+
 /// Everything that can be refused before the first frame.
 struct Opened {
     source: Box<dyn FrameSource>,
+    sensor: Option<Sensor>,
     facts: Facts,
     drop_when_behind: bool,
     web: Option<Web>,
@@ -283,8 +304,8 @@ impl Opened {
             }
             None => (chosen.source, None),
         };
-        let chosen::Chosen { facts, drop_when_behind, .. } = chosen;
-        Ok(Self { source, facts, drop_when_behind, web, folder, dumped })
+        let chosen::Chosen { sensor, facts, drop_when_behind, .. } = chosen;
+        Ok(Self { source, sensor, facts, drop_when_behind, web, folder, dumped })
     }
 }
 

@@ -57,6 +57,13 @@ impl SensorState {
         Some(1024.0 / f32::from(rest))
     }
 
+    /// Whether exposure and analogue gain are the same.
+    #[must_use]
+    pub fn has_exposure_of(&self, other: &Self) -> bool {
+        self.exposure_lines == other.exposure_lines
+            && self.analogue_gain_code == other.analogue_gain_code
+    }
+
     /// Parses the two embedded lines (10-bit packing: every fifth byte is a 0x55 dummy). Allocates
     /// nothing. Refuses lines that are cut and a first line that does not open with 0x0a.
     pub fn parse(embedded: &[u8], line_len_bytes: usize) -> Result<Self, ParseError> {

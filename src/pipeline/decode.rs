@@ -21,6 +21,7 @@ use crate::formats::dnn_lines::{DnnHeader, DnnLines, LINE_LEN_BYTES, network_of}
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::{ColourOrder, InputLayout};
 use crate::formats::reader::ParseError;
+use crate::source::imx500::exposure::LightMeter;
 use crate::source::{RawFrame, SourceInfo};
 
 /// Why a buffer, or its embedded lines, cannot be used.
@@ -115,6 +116,7 @@ pub struct Decoder {
     planar: Vec<u8>,
     picture: Picture,
     pairing: Pairing,
+    light_meter: Option<LightMeter>,
     frame: Frame,
 }
 
@@ -129,8 +131,14 @@ impl Decoder {
             planar: Vec::new(),
             picture: Picture::default(),
             pairing: Pairing::new(source.frame_interval),
+            light_meter: None,
             frame: Frame::default(),
         }
+    }
+
+    /// From now on every frame says how bright its input tensor is.
+    pub fn measure_light(&mut self) {
+        self.light_meter = Some(LightMeter::default());
     }
 
     /// The newest frame, complete but for its host stamps. To keep it, swap its contents for those
@@ -193,6 +201,7 @@ impl Decoder {
             sequence: raw.sequence,
             frame_count,
             frame_start: raw.frame_start,
+            registers: sensor,
             input: input_valid.then_some(&mut self.picture),
             output_valid,
         };
@@ -203,13 +212,16 @@ impl Decoder {
         frame.sequence = raw.sequence;
         frame.frame_count = frame_count;
         frame.lag_frames = pair.lag_frames;
-        (frame.width, frame.height) = (pair.picture.width, pair.picture.height);
-        std::mem::swap(&mut frame.rgb, &mut pair.picture.rgb);
         (frame.mask_width, frame.mask_height) = (plan.vessels.width(), plan.vessels.height());
         frame.threshold = self.threshold;
         frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
         frame.kpi = lines.kpi;
-        frame.sensor = sensor;
+        frame.sensor = pair.registers;
+        frame.sensor_steady = pair.steady;
+        let Picture { width, height, rgb } = &*pair.picture;
+        frame.light = self.light_meter.as_mut().map(|meter| meter.read(*width, *height, rgb));
+        (frame.width, frame.height) = (*width, *height);
+        std::mem::swap(&mut frame.rgb, &mut pair.picture.rgb);
         frame.stamps = Stamps {
             frame_start: pair.frame_start,
             tensor_at_host: raw.tensor_at_host,

@@ -28,6 +28,8 @@ use crate::cli::{Failure, builtin, crate_version, read};
 /// A source and what is to be said of it.
 pub(super) struct Chosen {
     pub(super) source: Box<dyn FrameSource>,
+    /// Where exposure and white balance can be set.
+    pub(super) sensor: Option<imx500::Sensor>,
     pub(super) facts: Facts,
     /// A camera goes on whether or not anybody keeps up.
     pub(super) drop_when_behind: bool,
@@ -77,8 +79,10 @@ fn camera(config: &Config, host_clock: &Clock) -> Result<Chosen, Failure> {
     };
     let camera = open_camera(options, host_clock.clone())?;
     tracing::info!(camera = camera.id(), receiver = camera.receiver().name());
+    let sensor = camera.sensor().map_err(|e| Failure::unavailable(SourceError::Camera(e)))?;
     Ok(Chosen {
         source: Box::new(camera),
+        sensor: Some(sensor),
         facts: Facts {
             version: crate_version().to_owned(),
             network: facts,
@@ -153,6 +157,7 @@ fn simulated(
     let model = InferenceModel { low: run_time.shortest, high: run_time.longest };
     Ok(Chosen {
         source: Box::new(simulated),
+        sensor: None,
         facts: Facts {
             version: crate_version().to_owned(),
             network: NetworkFacts {
