@@ -8,7 +8,7 @@
 //!
 //! stops follow from medians once the response is known, and it is learnt: after a correction the same
 //! scene was seen under two exposures, which gives the slope. Before that [`CAUTIOUS`] is assumed, with
-//! which no correction goes past its aim, whatever the response is.
+//! which a correction stops short of its aim rather than going past it.
 //!
 //! ```text
 //!   seen                                        correction
@@ -17,8 +17,8 @@
 //!   more highlights clipped than may be         down at once, the further the more are clipped
 //!   median off its aim                          to the aim, at most 3 stops, and not so far up
 //!                                               that highlights clip
-//!   within a tenth of a stop                    none: settled
-//!   settled, and off by less than a fifth,      none: noise, a blink
+//!   within a fifteenth of a stop                none: settled
+//!   settled, and off by less than twice that,   none: noise, a blink
 //!   or for fewer than 3 frames
 //! ```
 
@@ -117,13 +117,13 @@ impl AutoExposure {
     }
 }
 
-/// No published camera response is steeper than this is cautious: 1.0 would be none at all.
+/// A picture without any gamma, which is not to be expected, would be corrected a fifth too far.
 const CAUTIOUS: f64 = 1.2;
 const LEAST_RESPONSE: f64 = 1.0;
 const LARGEST_RESPONSE: f64 = 3.0;
 const MOST_STOPS: f64 = 3.0;
-/// A third of it is the just visible difference.
-const DEAD_BAND_STOPS: f64 = 0.1;
+/// As long as the response is not learnt, it is up to twice that in truth.
+const DEAD_BAND_STOPS: f64 = 1.0 / 15.0;
 const PATIENT_FRAMES: u32 = 3;
 /// So large a correction tells the response in spite of noise.
 const TELLING_STOPS: f64 = 0.4;

@@ -2,7 +2,7 @@
 //!
 //! A fundus camera shows a bright disc on black, and an exposure that follows the black burns the disc
 //! out. So the picture is averaged into cells, in which noise and vessels hardly matter, and only cells
-//! of the field of view are counted: those at least [`INSIDE_SHARE`] as bright as the brightest.
+//! of the field of view are counted: those at least 15 % as bright as the brightest.
 //!
 //! ```text
 //!   . . # # # . .     . black surround: not counted
@@ -27,7 +27,7 @@ pub struct Light {
     /// Median of red, green and blue over the field of view, 0.0 to 1.0. Never quite 0.0: half of the
     /// least step.
     pub colours: [f64; 3],
-    /// Brightness of their brightest colour that [`HIGHLIGHT_SHARE`] of the pixels inside exceed.
+    /// Brightness that a fiftieth of the pixels inside exceed in their brightest colour.
     pub highlight: f64,
     /// Share of the pixels inside with a colour that is clipped.
     pub clipped: f64,
@@ -146,7 +146,8 @@ impl LightMeter {
     }
 }
 
-/// About [`CELLS`] cells across and down; the last of a row or column take what is left.
+/// About [`CELLS`] cells across and down; the last of a row or column take what is left. Of tall cells not
+/// every row is read: no frame should wait for it.
 #[derive(Debug, Clone, Copy)]
 struct Grid {
     width: usize,
@@ -170,15 +171,21 @@ impl Grid {
         [left, (left + self.cell.0).min(self.width), top, (top + self.cell.1).min(self.height)]
     }
 
+    fn rows_to_next(self) -> usize {
+        self.cell.1.div_ceil(ROWS_READ)
+    }
+
     fn lines(self, rgb: &[u8], row: usize, column: usize) -> impl Iterator<Item = &[u8]> {
         let [left, right, top, bottom] = self.bounds(row, column);
         let width = self.width;
-        (top..bottom).map(move |y| &rgb[(y * width + left) * 3..(y * width + right) * 3])
+        let rows = (top..bottom).step_by(self.rows_to_next());
+        rows.map(move |y| &rgb[(y * width + left) * 3..(y * width + right) * 3])
     }
 
     fn pixels(self, row: usize, column: usize) -> u32 {
         let [left, right, top, bottom] = self.bounds(row, column);
-        u32::try_from((right - left) * (bottom - top)).unwrap_or(u32::MAX)
+        let rows = (bottom - top).div_ceil(self.rows_to_next());
+        u32::try_from((right - left) * rows).unwrap_or(u32::MAX)
     }
 }
 
@@ -216,6 +223,8 @@ const DARK: Light =
 
 /// A cell of a 320 x 320 input has 10 x 10 pixels: wider than its widest vessel.
 const CELLS: usize = 32;
+/// Of the 10 rows of such a cell every third is read.
+const ROWS_READ: usize = 4;
 /// 256 to a step of the picture: the mean of many pixels is finer than one of them.
 const STEP: u16 = 256;
 /// A few cells may be a reflex.

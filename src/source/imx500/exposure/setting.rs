@@ -44,10 +44,11 @@ impl Setting {
         (f64::from(self.lines.max(1)) * self.gain()).log2()
     }
 
-    /// Whether it is the same but for what a driver may round.
+    /// Whether it is the same but for what makes no difference: less than a hundredth of the lines.
     #[must_use]
     pub fn is_nearly(self, other: Self) -> bool {
-        self.lines.abs_diff(other.lines) <= 2 && self.gain_code.abs_diff(other.gain_code) <= 1
+        100 * self.lines.abs_diff(other.lines) < other.lines
+            && self.gain_code.abs_diff(other.gain_code) <= 1
     }
 }
 
@@ -151,6 +152,14 @@ mod tests {
         assert_eq!(Setting::of(&SensorState::default()), None);
         let no_gain = SensorState { analogue_gain_code: Some(1024), ..registers() };
         assert_eq!(Setting::of(&no_gain), None);
+    }
+
+    #[test]
+    fn a_line_makes_a_difference_to_few_and_none_to_many() {
+        let lines = |lines| Setting { lines, gain_code: 100 };
+        assert!(!lines(9).is_nearly(lines(8)) && !lines(1020).is_nearly(lines(1000)));
+        assert!(lines(8).is_nearly(lines(8)) && lines(1005).is_nearly(lines(1000)));
+        assert!(!Setting { gain_code: 102, ..lines(8) }.is_nearly(lines(8)));
     }
 
     #[test]
