@@ -16,7 +16,9 @@ use qsegment::formats::embedded::LinePacking;
 use qsegment::outputs::OutputError;
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::outputs::web;
+use qsegment::source::SourceError;
 use qsegment::source::imx500::{Flips, exposure};
+use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
@@ -62,8 +64,11 @@ pub(crate) struct Source {
     /// Sensor mode. Default `"2028x1520"`, 30 frames a second.
     pub(crate) mode: Mode,
     /// The crop of the sensor that feeds the network: left, top, width, height in pixels of the full
-    /// 4056 x 3040 sensor. A width or height of 0 is the whole sensor, the default.
-    pub(crate) inference_window: [u32; 4],
+    /// 4056 x 3040 sensor, where a width or height of 0 is the whole sensor, the default. Or a word:
+    /// `"stretch"`, the whole sensor squeezed into the network's input; `"fill"`, the largest window in
+    /// the middle that has the input's aspect, so that nothing is distorted; `"fit"`, the whole sensor for
+    /// networks of its aspect, others being refused.
+    pub(crate) inference_window: Window,
     /// Whether the scene drifts. Default `"drift"`.
     pub(crate) motion: Motion,
     /// Faults to inject. Default none.
@@ -169,7 +174,7 @@ impl Default for Source {
             timing: Switch::On,
             packing: Packing::Pi5,
             mode: Mode::Binned,
-            inference_window: [0; 4],
+            inference_window: Window::default(),
             motion: Motion::Drift,
             faults: Vec::new(),
         }
@@ -227,7 +232,7 @@ impl Config {
     }
     /// Refuses what each value allows but the whole does not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        self.source.inference_window().resolve().context("source.inference_window")?;
+        self.source.inference_window.0.check().context("source.inference_window")?;
         self.web.listen.check().context("web.listen")
     }
 }
@@ -524,9 +529,43 @@ impl Source {
             Ok(scene) => scene,
         }
     }
-    pub(crate) fn inference_window(&self) -> InferenceWindow {
-        let [left, top, width, height] = self.inference_window;
-        InferenceWindow { left, top, width, height }
+}
+
+/// Four numbers, or a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "WindowText", into = "WindowText")]
+pub(crate) struct Window(pub(crate) WindowChoice);
+
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "give [left, top, width, height] or \"stretch\", \"fill\" or \"fit\""
+)]
+enum WindowText {
+    Pixels([u32; 4]),
+    Word(String),
+}
+
+impl TryFrom<WindowText> for Window {
+    type Error = SourceError;
+    fn try_from(text: WindowText) -> Result<Self, SourceError> {
+        match text {
+            WindowText::Pixels([left, top, width, height]) => {
+                Ok(Self(WindowChoice::Pixels(InferenceWindow { left, top, width, height })))
+            }
+            WindowText::Word(word) => word.parse().map(Self),
+        }
+    }
+}
+
+impl From<Window> for WindowText {
+    fn from(window: Window) -> Self {
+        match window.0 {
+            WindowChoice::Pixels(InferenceWindow { left, top, width, height }) => {
+                Self::Pixels([left, top, width, height])
+            }
+            word => Self::Word(word.to_string()),
+        }
     }
 }
 
@@ -655,6 +694,28 @@ mod tests {
     fn what_is_shown_can_be_read_again() {
         let shown = toml::to_string_pretty(&Config::default()).unwrap();
         assert_eq!(file::parse(&shown, Path::new("shown")).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn inference_window_is_four_numbers_or_a_word() {
+        let parse = |value: &str| {
+            let text = format!("[source]\ninference_window = {value}\n");
+            file::parse(&text, Path::new("my.toml")).map(|config| config.source.inference_window.0)
+        };
+        assert_eq!(parse("\"fill\"").unwrap(), WindowChoice::Fill);
+        let window = InferenceWindow { left: 508, top: 0, width: 3040, height: 3040 };
+        assert_eq!(parse("[508, 0, 3040, 3040]").unwrap(), WindowChoice::Pixels(window));
+        let said = |value| format!("{:#}", parse(value).unwrap_err());
+        assert!(
+            said("\"full\"").contains("line 2: inference window \"full\": give stretch, fill, fit")
+        );
+        assert!(said("[1, 2, 3]").contains("line 2: give [left, top, width, height] or"));
+        let config = Config {
+            source: Source { inference_window: Window(WindowChoice::Fill), ..Source::default() },
+            ..Config::default()
+        };
+        let shown = toml::to_string_pretty(&config).unwrap();
+        assert_eq!(file::parse(&shown, Path::new("shown")).unwrap(), config);
     }
 
     #[test]

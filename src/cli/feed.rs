@@ -144,7 +144,8 @@ fn source(
     let chosen = network::load(&config.network.file, args.input_size)?;
     // The stream's own pace is kept by the driver.
     let clock = Clock::simulated(stop.clone());
-    let simulated = Simulated::new(chosen::simulation(&config.source), &chosen.network, clock)?;
+    let options = chosen::simulation(&config.source, &chosen.network)?;
+    let simulated = Simulated::new(options, &chosen.network, clock)?;
     Ok(Box::new(simulated))
 }
 

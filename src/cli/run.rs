@@ -35,10 +35,10 @@ use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::Sensor;
 use qsegment::source::imx500::exposure::Controller;
+use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::faults::FaultPlan;
-use qsegment::source::simulated::isp::InferenceWindow;
 
-use super::config::{Config, Fault, Kind, Listen, NetworkFile, Pace, SceneName, Switch};
+use super::config::{Config, Fault, Kind, Listen, NetworkFile, Pace, SceneName, Switch, Window};
 use super::network::{self, InputSize};
 use super::out::{Out, OutError, tell};
 use super::{Failure, Form, write};
@@ -76,10 +76,12 @@ pub(crate) struct RunArgs {
     /// What the simulated sensor looks at: built-in, phantom, a picture, or a folder of pictures
     #[arg(long, value_name = "SCENE")]
     scene: Option<String>,
-    /// Crop of the full 4056 x 3040 sensor that feeds the network; a smaller one shows finer vessels. The
-    /// picture fills the square 508,0,3040,3040
-    #[arg(long, value_name = "LEFT,TOP,WIDTH,HEIGHT")]
-    inference_window: Option<InferenceWindow>,
+    /// Crop of the full 4056 x 3040 sensor that feeds the network: LEFT,TOP,WIDTH,HEIGHT, where a smaller
+    /// one shows finer vessels; or stretch (the whole sensor, squeezed), fill (the largest without
+    /// distortion) or fit (the whole sensor, for networks of its aspect). The picture fills the square
+    /// 508,0,3040,3040
+    #[arg(long, value_name = "WINDOW")]
+    inference_window: Option<WindowChoice>,
     /// Seed of everything random
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -110,9 +112,12 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Whether scene or network, which the source may refuse, come from here.
+    /// Whether scene, network or window, which the source may refuse, come from here.
     fn name_what_is_seen(&self) -> bool {
-        self.scene.is_some() || self.network.is_some() || self.input_size.is_some()
+        self.scene.is_some()
+            || self.network.is_some()
+            || self.input_size.is_some()
+            || self.inference_window.is_some()
     }
 
     /// The command line wins over the file.
@@ -139,8 +144,8 @@ impl RunArgs {
         if let Some(scene) = &self.scene {
             source.scene = SceneName(scene.clone());
         }
-        if let Some(InferenceWindow { left, top, width, height }) = self.inference_window {
-            source.inference_window = [left, top, width, height];
+        if let Some(window) = self.inference_window {
+            source.inference_window = Window(window);
         }
         source.seed = self.seed.unwrap_or(source.seed);
         source.pace = self.pace.unwrap_or(source.pace);

@@ -12,10 +12,15 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use qsegment::emulator;
 use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::formats::network_info::{self, NetworkInfo};
+use qsegment::formats::rpk::Rpk;
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::{self, Imx500, UploadReport};
+use qsegment::source::inference_window::WindowChoice;
+use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
 use qsegment::source::{FrameSource, SourceError};
 
@@ -110,10 +115,33 @@ pub(crate) fn camera_options(config: &Config) -> Result<imx500::Options, Failure
         network: Some(network.clone()),
         mode: config.source.mode.into(),
         frame_rate: frame_rate.given(),
-        inference_window: config.source.inference_window(),
+        inference_window: window_for_packed(config.source.inference_window.0, network)
+            .context("source.inference_window")
+            .map_err(Failure::configuration)?,
         flips: (*flip).into(),
         ..imx500::Options::default()
     })
+}
+
+/// The window that is asked for; one by aspect follows from the input that the packed network says it has.
+fn window_for_packed(window: WindowChoice, network: &Path) -> anyhow::Result<InferenceWindow> {
+    if let WindowChoice::Pixels(window) = window {
+        return Ok(window);
+    }
+    let input_size = || -> anyhow::Result<(usize, usize)> {
+        let rpk = Rpk::parse(&read_packed(network)?)?;
+        let info = rpk.archive.member(network_info::MEMBER);
+        let info = info.ok_or_else(|| anyhow!("it has no {}", network_info::MEMBER))?;
+        Ok(NetworkInfo::parse(&info.data, info.offset)?.input_size()?)
+    };
+    let (width, height) = input_size().with_context(|| {
+        format!(
+            "`{window}` needs the size of the network's input, which {} does not give; `qsegment inspect` \
+             explains the file, and four numbers work with any",
+            network.display()
+        )
+    })?;
+    Ok(window.for_input(width, height)?)
 }
 
 /// Opens the camera; its uploads are told on standard error.
@@ -151,7 +179,8 @@ fn simulated(
         Pace::Real => Clock::monotonic(stop.clone()),
         Pace::Max => Clock::simulated(stop.clone()),
     };
-    let simulated = Simulated::new(simulation(source), &chosen.network, clock)
+    let simulated = simulation(source, &chosen.network)
+        .and_then(|options| Simulated::new(options, &chosen.network, clock))
         .map_err(|error| blame(from_command_line, error.into()))?;
     let run_time = timing::RunTime::estimate(chosen.network.macs());
     let model = InferenceModel { low: run_time.shortest, high: run_time.longest };
@@ -178,9 +207,13 @@ fn simulated(
     })
 }
 
-/// What the simulated sensor is made of.
-pub(crate) fn simulation(source: &Source) -> simulated::Options {
-    simulated::Options {
+/// What the simulated sensor is made of, for this network.
+pub(crate) fn simulation(
+    source: &Source,
+    network: &emulator::Network,
+) -> Result<simulated::Options, SourceError> {
+    let input = network.input();
+    Ok(simulated::Options {
         scene: source.scene(),
         motion: source.motion.into(),
         seed: source.seed,
@@ -190,11 +223,11 @@ pub(crate) fn simulation(source: &Source) -> simulated::Options {
         },
         mode: source.mode.into(),
         packing: source.packing.into(),
-        inference_window: source.inference_window(),
+        inference_window: source.inference_window.0.for_input(input.width, input.height)?,
         colour_order: ColourOrder::Rgb,
         faults: source.faults.iter().map(|fault| fault.0).collect(),
         ..simulated::Options::default()
-    }
+    })
 }
 
 fn ladder(camera: &str, camera_reason: Option<String>) -> Ladder {
@@ -264,6 +297,27 @@ mod tests {
             quality: Quality::Measured,
             stop_requested: false,
         })
+    }
+
+    #[test]
+    fn window_by_aspect_follows_from_what_a_packed_network_says_of_its_input() {
+        let pixels = InferenceWindow { left: 2, top: 4, width: 6, height: 8 };
+        let given = window_for_packed(WindowChoice::Pixels(pixels), Path::new("not there"));
+        assert_eq!(given.unwrap(), pixels, "four numbers need no file");
+        let refused = window_for_packed(WindowChoice::Fill, Path::new("not there")).unwrap_err();
+        let refused = format!("{refused:#}");
+        assert!(refused.contains("`fill` needs the size of the network's input"), "{refused}");
+
+        let Some(folder) = std::env::var_os("QSEGMENT_RPK_DIR") else {
+            eprintln!("SKIPPED: real packed networks, QSEGMENT_RPK_DIR names no folder with them");
+            return;
+        };
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let packed = files.filter(|path| path.extension().is_some_and(|end| end == "rpk"));
+        let windows: Vec<_> =
+            packed.map(|path| window_for_packed(WindowChoice::Fill, &path).unwrap()).collect();
+        assert!(!windows.is_empty());
+        assert!(windows.iter().all(|window| window.height == 3040 || window.width == 4032));
     }
 
     #[test]
