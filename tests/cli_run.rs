@@ -72,6 +72,32 @@ fn three_hundred_frames_leave_a_report_that_is_the_same_twice() {
     assert_eq!(reports[0], reports[1]);
 }
 
+/// The picture fills the middle square of the sensor, and so does the largest window of a square input.
+#[test]
+fn window_by_aspect_is_the_same_as_its_pixels() {
+    let dir = TempDir::new().unwrap();
+    let overlay = |folder: &str, args: &[&str]| {
+        let args =
+            [&["--frames", "12", "--input-size", "64x64", "--report", folder], args].concat();
+        assert_fine(&run(dir.path(), &args));
+        fs::read(dir.path().join(folder).join("overlay.png")).unwrap()
+    };
+    let filled = overlay("fill", &["--inference-window", "fill"]);
+    assert!(filled == overlay("pixels", &["--inference-window", "508,0,3040,3040"]));
+    let stretched = overlay("stretch", &["--inference-window", "stretch"]);
+    assert!(stretched == overlay("whole", &["--inference-window", "0,0,4056,3040"]));
+    assert!(filled != stretched);
+
+    let fit = ["--frames", "3", "--inference-window", "fit", "--input-size"];
+    let square = run(dir.path(), &[&fit[..], &["64x64"]].concat());
+    let said = String::from_utf8_lossy(&square.stderr);
+    assert_eq!(square.status.code(), Some(1), "{said}");
+    assert!(said.contains("64x64 has not the sensor's aspect"), "{said}");
+    assert!(said.contains("use \"fill\""), "{said}");
+    // 64 * 3040 / 4056 = 47.97
+    assert_fine(&run(dir.path(), &[&fit[..], &["64x48"]].concat()));
+}
+
 #[test]
 fn host_says_the_same_of_an_input_tensor_as_the_sensor() {
     let dir = TempDir::new().unwrap();

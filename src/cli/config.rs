@@ -17,8 +17,9 @@ use qsegment::outputs::OutputError;
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::outputs::web;
 use qsegment::pipeline::ShownPicture;
-use qsegment::source::imx500::Flips;
-use qsegment::source::imx500::picture::{Darkroom, Development};
+use qsegment::source::SourceError;
+use qsegment::source::imx500::{Flips, exposure};
+use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
@@ -36,6 +37,8 @@ pub(crate) const BUILT_IN: &str = "built-in";
 pub(crate) struct Config {
     pub(crate) source: Source,
     pub(crate) camera: Camera,
+    pub(crate) exposure: Exposure,
+    pub(crate) white_balance: WhiteBalance,
     pub(crate) network: Network,
     pub(crate) pipeline: Pipeline,
     pub(crate) overlay: Overlay,
@@ -62,8 +65,11 @@ pub(crate) struct Source {
     /// Sensor mode. Default `"2028x1520"`, 30 frames a second.
     pub(crate) mode: Mode,
     /// The crop of the sensor that feeds the network: left, top, width, height in pixels of the full
-    /// 4056 x 3040 sensor. A width or height of 0 is the whole sensor, the default.
-    pub(crate) inference_window: [u32; 4],
+    /// 4056 x 3040 sensor, where a width or height of 0 is the whole sensor, the default. Or a word:
+    /// `"stretch"`, the whole sensor squeezed into the network's input; `"fill"`, the largest window in
+    /// the middle that has the input's aspect, so that nothing is distorted; `"fit"`, the whole sensor for
+    /// networks of its aspect, others being refused.
+    pub(crate) inference_window: Window,
     /// Whether the scene drifts. Default `"drift"`.
     pub(crate) motion: Motion,
     /// Faults to inject. Default none.
@@ -84,6 +90,41 @@ pub(crate) struct Camera {
     pub(crate) flip: Flip,
     /// What is shown of a frame. Default `"input-tensor"`, what the network saw.
     pub(crate) picture: Picture,
+}
+
+/// How long the camera exposes and how much it amplifies, so that the network sees well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Exposure {
+    /// `"auto"` follows the light, `"locked"` follows it until it has settled and is then held, `"fixed"`
+    /// is `time_us` and `gain`. Default `"auto"`.
+    pub(crate) mode: Adjusted,
+    /// Median of green over the field of view (the black around it does not count) that is aimed at, as the
+    /// network sees it, 0.05 to 0.9. Default 0.35.
+    pub(crate) brightness: Brightness,
+    /// Longest exposure that is found, microseconds: a longer one blurs an eye that moves. Default 0, as
+    /// long as a frame.
+    pub(crate) max_time_us: u32,
+    /// Largest analogue gain that is found, 1.0 to 22.0: a larger one adds noise. Default 8.0.
+    pub(crate) max_gain: Gain,
+    /// Exposure where the mode is `"fixed"`, microseconds. Default 10000.
+    pub(crate) time_us: NonZeroU32,
+    /// Analogue gain where the mode is `"fixed"`. Default 1.0.
+    pub(crate) gain: Gain,
+}
+
+/// How strongly red and blue count, so that white light looks white to the network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WhiteBalance {
+    /// `"auto"` takes the field of view for grey, but only in part and with gains from 1.0 to 2.5, since a
+    /// fundus is red; `"locked"` does so until it has settled (hold a white card before the lens), `"fixed"`
+    /// is `red_gain` and `blue_gain`. Default `"auto"`.
+    pub(crate) mode: Adjusted,
+    /// Red over green where the mode is `"fixed"`, 0.01 to 15.9. Default 1.0.
+    pub(crate) red_gain: ColourGain,
+    /// Blue over green where the mode is `"fixed"`, 0.01 to 15.9. Default 1.0.
+    pub(crate) blue_gain: ColourGain,
 }
 
 /// The network.
@@ -138,10 +179,29 @@ impl Default for Source {
             timing: Switch::On,
             packing: Packing::Pi5,
             mode: Mode::Binned,
-            inference_window: [0; 4],
+            inference_window: Window::default(),
             motion: Motion::Drift,
             faults: Vec::new(),
         }
+    }
+}
+
+impl Default for Exposure {
+    fn default() -> Self {
+        Self {
+            mode: Adjusted::Auto,
+            brightness: Within(0.35),
+            max_time_us: 0,
+            max_gain: Within(8.0),
+            time_us: NonZeroU32::new(10_000).expect("the default is not zero"),
+            gain: Within(1.0),
+        }
+    }
+}
+
+impl Default for WhiteBalance {
+    fn default() -> Self {
+        Self { mode: Adjusted::Auto, red_gain: Within(1.0), blue_gain: Within(1.0) }
     }
 }
 
@@ -182,7 +242,7 @@ impl Config {
     }
     /// Refuses what each value allows but the whole does not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        self.source.inference_window().resolve().context("source.inference_window")?;
+        self.source.inference_window.0.check().context("source.inference_window")?;
         self.web.listen.check().context("web.listen")
     }
 }
@@ -211,10 +271,30 @@ impl Camera {
     }
 }
 
-impl Source {
-    /// Develops raw pictures of what the network sees.
-    pub(crate) fn darkroom(&self) -> Darkroom {
-        Darkroom::new(self.inference_window(), Development::default())
+impl Config {
+    /// What the camera's exposure and white balance are to be.
+    pub(crate) fn exposure(&self) -> exposure::Options {
+        let Exposure { mode, brightness, max_time_us, max_gain, time_us, gain } = self.exposure;
+        let WhiteBalance { mode: white_balance, red_gain, blue_gain } = self.white_balance;
+        exposure::Options {
+            mode: match mode {
+                Adjusted::Auto => exposure::ExposureMode::Auto,
+                Adjusted::Locked => exposure::ExposureMode::Locked,
+                Adjusted::Fixed => {
+                    exposure::ExposureMode::Fixed { time_us: time_us.get().into(), gain: gain.0 }
+                }
+            },
+            brightness: brightness.0,
+            max_time_us: Some(f64::from(max_time_us)).filter(|&time_us| time_us > 0.0),
+            max_gain: max_gain.0,
+            white_balance: match white_balance {
+                Adjusted::Auto => exposure::WhiteBalanceMode::Auto,
+                Adjusted::Locked => exposure::WhiteBalanceMode::Locked,
+                Adjusted::Fixed => {
+                    exposure::WhiteBalanceMode::Fixed { red: red_gain.0, blue: blue_gain.0 }
+                }
+            },
+        }
     }
 }
 
@@ -234,6 +314,45 @@ pub(crate) enum Kind {
     Imx500,
     /// The simulated sensor
     Simulated,
+}
+
+/// Whether a value is found, found once, or given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Adjusted {
+    /// It follows what is seen.
+    Auto,
+    /// It follows what is seen until it has settled.
+    Locked,
+    /// It is what the other keys say.
+    Fixed,
+}
+
+/// A number from `LEAST` to `LARGEST`, both in hundredths.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub(crate) struct Within<const LEAST: u32, const LARGEST: u32>(f64);
+
+pub(crate) type Brightness = Within<5, 90>;
+pub(crate) type Gain = Within<100, 2200>;
+pub(crate) type ColourGain = Within<1, 1590>;
+
+impl<const LEAST: u32, const LARGEST: u32> TryFrom<f64> for Within<LEAST, LARGEST> {
+    type Error = String;
+    fn try_from(value: f64) -> Result<Self, String> {
+        let (least, largest) = (f64::from(LEAST) / 100.0, f64::from(LARGEST) / 100.0);
+        if (least..=largest).contains(&value) {
+            Ok(Self(value))
+        } else {
+            Err(format!("{value} is not between {least} and {largest}"))
+        }
+    }
+}
+
+impl<const LEAST: u32, const LARGEST: u32> From<Within<LEAST, LARGEST>> for f64 {
+    fn from(within: Within<LEAST, LARGEST>) -> Self {
+        within.0
+    }
 }
 
 /// How the picture is turned.
@@ -452,9 +571,43 @@ impl Source {
             Ok(scene) => scene,
         }
     }
-    pub(crate) fn inference_window(&self) -> InferenceWindow {
-        let [left, top, width, height] = self.inference_window;
-        InferenceWindow { left, top, width, height }
+}
+
+/// Four numbers, or a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "WindowText", into = "WindowText")]
+pub(crate) struct Window(pub(crate) WindowChoice);
+
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "give [left, top, width, height] or \"stretch\", \"fill\" or \"fit\""
+)]
+enum WindowText {
+    Pixels([u32; 4]),
+    Word(String),
+}
+
+impl TryFrom<WindowText> for Window {
+    type Error = SourceError;
+    fn try_from(text: WindowText) -> Result<Self, SourceError> {
+        match text {
+            WindowText::Pixels([left, top, width, height]) => {
+                Ok(Self(WindowChoice::Pixels(InferenceWindow { left, top, width, height })))
+            }
+            WindowText::Word(word) => word.parse().map(Self),
+        }
+    }
+}
+
+impl From<Window> for WindowText {
+    fn from(window: Window) -> Self {
+        match window.0 {
+            WindowChoice::Pixels(InferenceWindow { left, top, width, height }) => {
+                Self::Pixels([left, top, width, height])
+            }
+            word => Self::Word(word.to_string()),
+        }
     }
 }
 
@@ -583,6 +736,49 @@ mod tests {
     fn what_is_shown_can_be_read_again() {
         let shown = toml::to_string_pretty(&Config::default()).unwrap();
         assert_eq!(file::parse(&shown, Path::new("shown")).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn inference_window_is_four_numbers_or_a_word() {
+        let parse = |value: &str| {
+            let text = format!("[source]\ninference_window = {value}\n");
+            file::parse(&text, Path::new("my.toml")).map(|config| config.source.inference_window.0)
+        };
+        assert_eq!(parse("\"fill\"").unwrap(), WindowChoice::Fill);
+        let window = InferenceWindow { left: 508, top: 0, width: 3040, height: 3040 };
+        assert_eq!(parse("[508, 0, 3040, 3040]").unwrap(), WindowChoice::Pixels(window));
+        let said = |value| format!("{:#}", parse(value).unwrap_err());
+        assert!(
+            said("\"full\"").contains("line 2: inference window \"full\": give stretch, fill, fit")
+        );
+        assert!(said("[1, 2, 3]").contains("line 2: give [left, top, width, height] or"));
+        let config = Config {
+            source: Source { inference_window: Window(WindowChoice::Fill), ..Source::default() },
+            ..Config::default()
+        };
+        let shown = toml::to_string_pretty(&config).unwrap();
+        assert_eq!(file::parse(&shown, Path::new("shown")).unwrap(), config);
+    }
+
+    #[test]
+    fn exposure_and_white_balance_are_what_the_keys_say() {
+        let parse = |text: &str| file::parse(text, Path::new("my.toml"));
+        let defaults = Config::default().exposure();
+        assert_eq!(defaults, exposure::Options::default(), "one default, written twice");
+        let fixed = "[exposure]\nmode = \"fixed\"\ntime_us = 5000\ngain = 2.0\nmax_time_us = 8000\n\
+                     [white_balance]\nmode = \"fixed\"\nred_gain = 1.8\nblue_gain = 2.1\n";
+        let options = parse(fixed).unwrap().exposure();
+        assert_eq!(options.mode, exposure::ExposureMode::Fixed { time_us: 5000.0, gain: 2.0 });
+        assert_eq!(options.max_time_us, Some(8000.0));
+        let white_balance = exposure::WhiteBalanceMode::Fixed { red: 1.8, blue: 2.1 };
+        assert_eq!(options.white_balance, white_balance);
+        for (text, said) in [
+            ("[exposure]\ngain = 0.5\n", "my.toml line 2: 0.5 is not between 1 and 22"),
+            ("[exposure]\nbrightness = 1.0\n", "my.toml line 2: 1 is not between 0.05 and 0.9"),
+            ("[white_balance]\nred_gain = 0.0\n", "my.toml line 2: 0 is not between 0.01 and 15.9"),
+        ] {
+            assert_eq!(format!("{:#}", parse(text).unwrap_err()), said);
+        }
     }
 
     #[test]

@@ -151,7 +151,7 @@ impl Played {
         let chosen = network::load(&config.network.file, args.input_size)?;
         // The stream's own pace is kept by the driver.
         let clock = Clock::simulated(stop.clone());
-        let options = chosen::simulation(&config.source);
+        let options = chosen::simulation(&config.source, &chosen.network)?;
         Ok(Self::Simulated(Box::new(Simulated::new(options, &chosen.network, clock)?)))
     }
 

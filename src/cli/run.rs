@@ -5,6 +5,7 @@
 //!   signals    Ctrl-C and SIGTERM: the first stops, the second exits          (stop.rs)
 //!   status     a line now and then                                            (status.rs)
 //!   capture, decode   the pipeline's own          web   the page's own
+//!   exposure   sets the camera's exposure and white balance, where there is a camera
 //! ```
 //!
 //! What can be known to be wrong is found before the first frame: network, scene, port, report folder.
@@ -24,6 +25,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
+use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::Facts;
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
@@ -31,11 +33,13 @@ use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::{Options, Pipeline, RunError, Snapshot};
 use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::imx500::Sensor;
+use qsegment::source::imx500::exposure::{Controller, WhiteBalanceMode};
+use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::faults::FaultPlan;
-use qsegment::source::simulated::isp::InferenceWindow;
 
 use super::config::{
-    Config, Fault, Inference, Kind, Listen, NetworkFile, Pace, Picture, SceneName, Switch,
+    Config, Fault, Inference, Kind, Listen, NetworkFile, Pace, Picture, SceneName, Switch, Window,
 };
 use super::network::{self, InputSize};
 use super::out::{Out, OutError, tell};
@@ -80,10 +84,12 @@ pub(crate) struct RunArgs {
     /// What the simulated sensor looks at: built-in, phantom, a picture, or a folder of pictures
     #[arg(long, value_name = "SCENE")]
     scene: Option<String>,
-    /// Crop of the full 4056 x 3040 sensor that feeds the network; a smaller one shows finer vessels. The
-    /// picture fills the square 508,0,3040,3040
-    #[arg(long, value_name = "LEFT,TOP,WIDTH,HEIGHT")]
-    inference_window: Option<InferenceWindow>,
+    /// Crop of the full 4056 x 3040 sensor that feeds the network: LEFT,TOP,WIDTH,HEIGHT, where a smaller
+    /// one shows finer vessels; or stretch (the whole sensor, squeezed), fill (the largest without
+    /// distortion) or fit (the whole sensor, for networks of its aspect). The picture fills the square
+    /// 508,0,3040,3040
+    #[arg(long, value_name = "WINDOW")]
+    inference_window: Option<WindowChoice>,
     /// Seed of everything random
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -114,9 +120,12 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Whether scene or network, which the source may refuse, come from here.
+    /// Whether scene, network or window, which the source may refuse, come from here.
     fn name_what_is_seen(&self) -> bool {
-        self.scene.is_some() || self.network.is_some() || self.input_size.is_some()
+        self.scene.is_some()
+            || self.network.is_some()
+            || self.input_size.is_some()
+            || self.inference_window.is_some()
     }
 
     /// The command line wins over the file.
@@ -146,8 +155,8 @@ impl RunArgs {
         if let Some(scene) = &self.scene {
             source.scene = SceneName(scene.clone());
         }
-        if let Some(InferenceWindow { left, top, width, height }) = self.inference_window {
-            source.inference_window = [left, top, width, height];
+        if let Some(window) = self.inference_window {
+            source.inference_window = Window(window);
         }
         source.seed = self.seed.unwrap_or(source.seed);
         source.pace = self.pace.unwrap_or(source.pace);
@@ -187,16 +196,20 @@ pub(crate) fn run(
     stop::obey_signals(stop.clone())?;
     let opened = Opened::new(args, &config, &stop, &host_clock)?;
 
+    // Gains of the sensor's ISP change nothing in raw pictures.
+    let balances = !opened.pipeline.inference.sees_pictures();
     let mut pipeline = Pipeline::new(Options {
         max_buffers: args.frames,
         threshold: config.pipeline.threshold_byte(),
         stale_after: config.pipeline.stale_after(),
         stall_after: config.pipeline.stall_after(),
-        darkroom: config.source.darkroom(),
         ..opened.pipeline
     });
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
+    let exposing =
+        opened.sensor.map(|sensor| expose(&config, balances, &mut pipeline, sensor)).transpose()?;
+    let exposure = exposing.as_ref().map(Exposing::observer);
     let started = SystemTime::now();
     let began = host_clock.now();
     let running = pipeline.start(opened.source, host_clock.clone());
@@ -210,6 +223,7 @@ pub(crate) fn run(
                 facts: opened.facts.clone(),
                 clock: host_clock.clone(),
                 stale_after: config.pipeline.stale_after(),
+                exposure: exposure.clone(),
             })?;
             say_address(&serving, form, out)?;
             Some(serving)
@@ -227,6 +241,7 @@ pub(crate) fn run(
     stop.raise();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
     drop(serving);
+    drop(exposing);
     let (snapshot, failure) = match ended {
         Ok(snapshot) => (snapshot, None),
         // What was seen until then is reported all the same.
@@ -238,8 +253,10 @@ pub(crate) fn run(
         Err(bug @ (RunError::Panicked { .. } | RunError::Thread { .. })) => return Err(bug.into()),
     };
 
-    let report =
-        Report::new(&snapshot, &opened.facts, RunTime { started, elapsed }, last.as_deref());
+    let report = Report {
+        exposure: exposure.as_ref().map(Observer::figures),
+        ..Report::new(&snapshot, &opened.facts, RunTime { started, elapsed }, last.as_deref())
+    };
     if let Some(folder) = &opened.folder {
         folder.write(&report, last.as_deref(), config.overlay.style(Scale::Two))?;
     }
@@ -262,9 +279,28 @@ pub(crate) fn run(
 /// Frames that wait for the main thread, which only keeps the newest.
 const REPORT_QUEUE_LEN: usize = 4;
 
+/// Starts the thread that sets the camera's exposure and white balance by what the network sees.
+fn expose(
+    config: &Config,
+    balances: bool,
+    pipeline: &mut Pipeline,
+    sensor: Sensor,
+) -> anyhow::Result<Exposing> {
+    pipeline.measure_light();
+    let slot = pipeline.latest("exposure");
+    let mut options = config.exposure();
+    if !balances {
+        options.white_balance = WhiteBalanceMode::Fixed { red: 1.0, blue: 1.0 };
+    }
+    let controller = Controller::new(options);
+    Exposing::start(slot, controller, Box::new(move |order| sensor.obey(order)))
+        .context("cannot start the exposure thread")
+}
+
 /// Everything that can be refused before the first frame.
 struct Opened {
     source: Box<dyn FrameSource>,
+    sensor: Option<Sensor>,
     facts: Facts,
     /// What the source makes of the pipeline.
     pipeline: Options,
@@ -299,8 +335,8 @@ impl Opened {
             }
             None => (chosen.source, None),
         };
-        let chosen::Chosen { facts, pipeline, .. } = chosen;
-        Ok(Self { source, facts, pipeline, web, folder, dumped })
+        let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
+        Ok(Self { source, sensor, facts, pipeline, web, folder, dumped })
     }
 }
 

@@ -66,6 +66,13 @@ impl SensorState {
         Some(Duration::from_nanos(pixels * 1_000_000_000 / PIXELS_PER_SECOND))
     }
 
+    /// Whether exposure and analogue gain are the same.
+    #[must_use]
+    pub fn has_exposure_of(&self, other: &Self) -> bool {
+        self.exposure_lines == other.exposure_lines
+            && self.analogue_gain_code == other.analogue_gain_code
+    }
+
     /// Parses the two embedded lines (10-bit packing: every fifth byte is a 0x55 dummy). Allocates
     /// nothing. Refuses lines that are cut and a first line that does not open with 0x0a.
     pub fn parse(embedded: &[u8], line_len_bytes: usize) -> Result<Self, ParseError> {

@@ -168,6 +168,19 @@ impl NetworkInfo {
         }
     }
 
+    /// Width and height of the network's input, in pixels.
+    pub fn input_size(&self) -> Result<(usize, usize), Refusal> {
+        Ok((self.side("inputTensorWidth")?, self.side("inputTensorHeight")?))
+    }
+
+    fn side(&self, key: &'static str) -> Result<usize, Refusal> {
+        let Some(entry) = self.entry(key) else {
+            return Err(Refusal::of(key, "nothing", "a number of pixels"));
+        };
+        let side = entry.value.parse().ok().filter(|&side| side > 0);
+        side.ok_or_else(|| entry.refusal(&entry.value, "a number of pixels"))
+    }
+
     /// Every line that differs from what the network's tensors ask for.
     #[must_use]
     pub fn differences(&self, wanted: &Self) -> Vec<Refusal> {
@@ -291,3 +304,28 @@ const KEYS_BEHIND_CHANNELS: [&str; 3] =
 const MAX_LINES: usize = 300;
 /// Member of the archive.
 pub const MEMBER: &str = "network_info.txt";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(lines: &[(&str, &str)]) -> NetworkInfo {
+        let mut entries = Lines(Vec::new());
+        lines.iter().for_each(|(key, value)| entries.add(*key, value));
+        NetworkInfo { entries: entries.0 }
+    }
+
+    #[test]
+    fn input_size_is_two_numbers_above_zero() {
+        let size = |width, height| {
+            info(&[("inputTensorWidth", width), ("inputTensorHeight", height)]).input_size()
+        };
+        assert_eq!(size("320", "240"), Ok((320, 240)));
+        for (width, height) in [("0", "240"), ("320", "-1"), ("wide", "240")] {
+            let refusal = size(width, height).unwrap_err().to_string();
+            assert!(refusal.contains("network_info.txt inputTensor"), "{refusal}");
+        }
+        let refusal = info(&[("inputTensorWidth", "320")]).input_size().unwrap_err().to_string();
+        assert!(refusal.contains("inputTensorHeight"), "{refusal}");
+    }
+}

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!   LatestSlot<Arc<Frame>> --> web       draws for whoever watches, on its own threads
+//!   LatestSlot<Arc<Frame>> --> exposure  back to the camera: exposure and white balance
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
 //! ```
 //!
 //! An output may be slow, may drop and may be absent; the pipeline does not notice.
 
+pub mod exposure;
 pub mod figures;
 pub mod metrics;
 pub mod overlay;

@@ -14,6 +14,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
+use super::exposure::ExposureFigures;
 use super::figures::{
     COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorFigures, SensorRates,
     StageFigures, sensor_time,
@@ -46,6 +47,8 @@ pub struct Report {
     pub injected_faults: BTreeMap<&'static str, u64>,
     /// What went wrong between camera and host.
     pub device_events: BTreeMap<&'static str, u64>,
+    /// Exposure and white balance at the end; none without a camera.
+    pub exposure: Option<ExposureFigures>,
     /// Quality of the figures that do not carry it themselves.
     pub quality: BTreeMap<&'static str, Quality>,
     /// Stages timed by a model alone.
@@ -139,6 +142,7 @@ impl Report {
             counters: counters.into(),
             injected_faults: snapshot.injected_faults.iter().copied().collect(),
             device_events: snapshot.device_events.iter().copied().collect(),
+            exposure: None,
             quality: BTreeMap::from([
                 ("counters", Quality::Measured),
                 ("injected_faults", Quality::Simulated),

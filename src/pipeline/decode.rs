@@ -30,6 +30,7 @@ use crate::formats::dnn_lines::{DnnHeader, DnnLines, LINE_LEN_BYTES, network_of}
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::{ColourOrder, InputLayout};
 use crate::formats::reader::ParseError;
+use crate::source::imx500::exposure::LightMeter;
 use crate::source::imx500::picture::{Darkroom, PictureError};
 use crate::source::{RawFrame, SourceInfo};
 
@@ -140,6 +141,9 @@ pub struct Decoder {
     darkroom: Darkroom,
     raw_pictures: HeldPictures,
     host: Option<HostNetwork>,
+    light_meter: Option<LightMeter>,
+    /// Registers of the last raw picture that the host's network saw.
+    sensor_before: Option<SensorState>,
     frame: Frame,
 }
 
@@ -174,8 +178,15 @@ impl Decoder {
             darkroom: options.darkroom.clone(),
             raw_pictures: HeldPictures::new(source.frame_interval),
             host,
+            light_meter: None,
+            sensor_before: None,
             frame: Frame::default(),
         }
+    }
+
+    /// From now on every frame says how bright its input tensor is.
+    pub fn measure_light(&mut self) {
+        self.light_meter = Some(LightMeter::default());
     }
 
     /// The newest frame, complete but for its host stamps. To keep it, swap its contents for those
@@ -287,6 +298,7 @@ impl Decoder {
             sequence: raw.sequence,
             frame_count,
             frame_start: raw.frame_start,
+            registers: sensor,
             input: input_taken.then_some(&mut self.picture),
             output_valid,
         };
@@ -298,13 +310,16 @@ impl Decoder {
         frame.sequence = raw.sequence;
         frame.frame_count = frame_count;
         frame.lag_frames = pair.lag_frames;
-        (frame.width, frame.height) = (pair.picture.width, pair.picture.height);
-        std::mem::swap(&mut frame.rgb, &mut pair.picture.rgb);
         (frame.mask_width, frame.mask_height) = map_size;
         frame.threshold = self.threshold;
         frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
         frame.kpi = kpi;
-        frame.sensor = sensor;
+        frame.sensor = pair.registers;
+        frame.sensor_steady = pair.steady;
+        let Picture { width, height, rgb } = &*pair.picture;
+        frame.light = self.light_meter.as_mut().map(|meter| meter.read(*width, *height, rgb));
+        (frame.width, frame.height) = (*width, *height);
+        std::mem::swap(&mut frame.rgb, &mut pair.picture.rgb);
         frame.stamps = Stamps {
             frame_start: pair.frame_start,
             tensor_at_host: raw.tensor_at_host,
@@ -331,6 +346,8 @@ impl Decoder {
         };
         let frame = &mut self.frame;
         let size = self.darkroom.develop(&raw.picture, &mut frame.rgb)?;
+        let (width, height) = size;
+        frame.light = self.light_meter.as_mut().map(|meter| meter.read(width, height, &frame.rgb));
         host.see_picture(&mut frame.rgb, size, &mut frame.probability);
         counters.inputs += 1;
         counters.outputs += 1;
@@ -343,6 +360,8 @@ impl Decoder {
         frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
         frame.kpi = None;
         frame.sensor = sensor;
+        let before = self.sensor_before.replace(sensor);
+        frame.sensor_steady = before.is_none_or(|before| before.has_exposure_of(&sensor));
         frame.stamps = Stamps {
             frame_start: raw.frame_start,
             tensor_at_host: raw.tensor_at_host,

@@ -9,7 +9,11 @@
 //!
 //! Coordinates are continuous: pixel `i` covers `i..i + 1` and its centre is at `i + 0.5`. A mask
 //! scaled without that half pixel sits half a tensor pixel up and left of the vessels it belongs
-//! to.
+//! to. Where all this lies on the sensor, and what its true aspect is, says [`Sight`].
+
+mod sight;
+
+pub use sight::Sight;
 
 /// Width and height of a picture, a tensor or a display; neither is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +45,7 @@ impl Size {
     }
 }
 
-/// `x' = x * scale_x + offset_x`, and likewise for y: scaling and shifting, no rotation.
+/// `x' = x * scale_x + offset_x`, and likewise for y: scaling, shifting and mirroring, no rotation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transform {
     /// Target pixels a source pixel, across.
@@ -76,6 +80,20 @@ impl Transform {
             offset_x: (to.width as f64 - from.width as f64 * scale) / 2.0,
             offset_y: (to.height as f64 - from.height as f64 * scale) / 2.0,
         }
+    }
+    /// Moved right and down.
+    #[must_use]
+    pub fn shift(right: f64, down: f64) -> Self {
+        Self { scale_x: 1.0, scale_y: 1.0, offset_x: right, offset_y: down }
+    }
+    /// All of `size` onto itself, left and right or top and bottom exchanged.
+    #[must_use]
+    pub fn mirror(size: Size, horizontal: bool, vertical: bool) -> Self {
+        let about =
+            |side: usize, turned: bool| if turned { (-1.0, side as f64) } else { (1.0, 0.0) };
+        let (scale_x, offset_x) = about(size.width, horizontal);
+        let (scale_y, offset_y) = about(size.height, vertical);
+        Self { scale_x, scale_y, offset_x, offset_y }
     }
     /// First `self`, then `next`.
     #[must_use]

@@ -42,6 +42,11 @@ impl Inference {
     pub fn is_host(&self) -> bool {
         matches!(self, Self::Host(_))
     }
+    /// Whether raw pictures are all that the network sees.
+    #[must_use]
+    pub fn sees_pictures(&self) -> bool {
+        matches!(self, Self::Host(host) if host.sees == Sees::Picture)
+    }
 }
 
 /// A network to be run here, and what it is shown.
@@ -88,6 +93,12 @@ pub enum Unfit {
 }
 
 impl Host {
+    /// Width and height of the network's input.
+    #[must_use]
+    pub fn input_size(&self) -> (usize, usize) {
+        let input = self.network.input();
+        (input.width, input.height)
+    }
     /// Refuses a network that does not turn a picture into one map.
     pub fn new(network: Network, sees: Sees) -> Result<Self, Unfit> {
         let (inputs, outputs) = (network.input().channels, network.output().channels);

@@ -39,6 +39,7 @@ use crate::formats::dnn_lines::Kpi;
 use crate::formats::embedded::SensorState;
 use crate::formats::input_tensor::ColourOrder;
 use crate::source::clock::{Clock, Timestamp};
+use crate::source::imx500::exposure::Light;
 use crate::source::imx500::picture::Darkroom;
 use crate::source::{FrameSource, SourceInfo};
 use host::Inference;
@@ -75,8 +76,13 @@ pub struct Frame {
     pub vessel_fraction: f32,
     /// The sensor's run times of the buffer that carried the output; none where the host ran the network.
     pub kpi: Option<Kpi>,
-    /// Registers of the buffer that carried the output.
+    /// Registers of the frame the network saw, not of the buffer that carried the output: what the picture
+    /// was made under. Nothing where that frame's buffer was lost.
     pub sensor: SensorState,
+    /// Whether exposure and gain of the frame before that one were the same, as far as is known.
+    pub sensor_steady: bool,
+    /// What the input tensor says about light, where that is asked for.
+    pub light: Option<Light>,
     /// When this frame passed each stage.
     pub stamps: Stamps,
 }
@@ -225,6 +231,7 @@ pub enum ShownPicture {
 #[derive(Debug)]
 pub struct Pipeline {
     options: Options,
+    measures_light: bool,
     latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
     bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
 }
@@ -233,7 +240,11 @@ impl Pipeline {
     /// A pipeline without outputs.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, latest: Vec::new(), bounded: Vec::new() }
+        Self { options, measures_light: false, latest: Vec::new(), bounded: Vec::new() }
+    }
+    /// Every frame is to say how bright its input tensor is: for whoever sets the exposure.
+    pub fn measure_light(&mut self) {
+        self.measures_light = true;
     }
     /// A slot that always holds the newest frame; replaced frames are counted under `name`.
     pub fn latest(&mut self, name: &'static str) -> Arc<LatestSlot<Arc<Frame>>> {
@@ -253,6 +264,7 @@ impl Pipeline {
     /// for its next frame.
     #[must_use]
     pub fn start(self, source: Box<dyn FrameSource>, host_clock: Clock) -> Running {
-        Running::start(self.options, self.latest, self.bounded, source, host_clock)
+        let Self { options, measures_light, latest, bounded } = self;
+        Running::start(&options, measures_light, latest, bounded, source, host_clock)
     }
 }

@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use crate::formats::embedded::SensorState;
 use crate::source::clock::Timestamp;
 
 /// One second at 30 frames a second. The slowest networks published for this sensor need a few
@@ -69,12 +70,19 @@ impl Numbering {
     }
 }
 
-/// Start of the latest frames by their buffers' numbers.
+/// Start and registers of the latest frames by their buffers' numbers.
 #[derive(Debug)]
 pub(super) struct FrameStarts {
     interval: Duration,
-    known: [Option<(u64, Timestamp)>; KNOWN_STARTS],
+    known: [Option<Known>; KNOWN_STARTS],
     oldest: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    sequence: u64,
+    start: Timestamp,
+    registers: SensorState,
 }
 
 impl FrameStarts {
@@ -82,8 +90,8 @@ impl FrameStarts {
     pub(super) fn new(interval: Duration) -> Self {
         Self { interval, known: [None; KNOWN_STARTS], oldest: 0 }
     }
-    pub(super) fn record(&mut self, sequence: u64, frame_start: Timestamp) {
-        self.known[self.oldest] = Some((sequence, frame_start));
+    pub(super) fn record(&mut self, sequence: u64, start: Timestamp, registers: SensorState) {
+        self.known[self.oldest] = Some(Known { sequence, start, registers });
         self.oldest = (self.oldest + 1) % KNOWN_STARTS;
     }
     /// Start of the frame `lag_frames` before buffer `sequence`, which itself starts at
@@ -95,15 +103,23 @@ impl FrameStarts {
         this_start: Timestamp,
     ) -> Timestamp {
         let wanted = sequence.checked_sub(u64::from(lag_frames));
-        let known = self.known.iter().flatten().find(|(sequence, _)| Some(*sequence) == wanted);
-        match known {
-            Some((_, frame_start)) => *frame_start,
+        match wanted.and_then(|wanted| self.known(wanted)) {
+            Some(known) => known.start,
             None => {
                 let earlier = self.interval.saturating_mul(u32::from(lag_frames));
                 let earlier_ns = u64::try_from(earlier.as_nanos()).unwrap_or(u64::MAX);
                 Timestamp(this_start.0.saturating_sub(earlier_ns))
             }
         }
+    }
+
+    /// Registers of the frame that came with this buffer; none when it was lost.
+    pub(super) fn registers(&self, sequence: u64) -> Option<SensorState> {
+        self.known(sequence).map(|known| known.registers)
+    }
+
+    fn known(&self, sequence: u64) -> Option<&Known> {
+        self.known.iter().flatten().find(|known| known.sequence == sequence)
     }
 }
 
@@ -113,6 +129,7 @@ const KNOWN_STARTS: usize = MAX_LAG_FRAMES as usize + 1;
 #[cfg(test)]
 mod tests {
     use super::{FrameStarts, Numbering, Place};
+    use crate::formats::embedded::SensorState;
     use crate::source::clock::Timestamp;
     use Place::{Jump, Lag};
     use std::time::Duration;
@@ -183,7 +200,9 @@ mod tests {
         let mut starts = FrameStarts::new(INTERVAL);
         // Uneven, so that nothing but the record can give them.
         for sequence in 0..100 {
-            starts.record(sequence, Timestamp(sequence * sequence));
+            let exposure_lines = u16::try_from(sequence).ok();
+            let registers = SensorState { exposure_lines, ..SensorState::default() };
+            starts.record(sequence, Timestamp(sequence * sequence), registers);
         }
         for lag in 0..=30 {
             let frame = 99 - u64::from(lag);
@@ -192,14 +211,17 @@ mod tests {
                 Timestamp(frame * frame),
                 "lag {lag}"
             );
+            let registers = starts.registers(frame).unwrap();
+            assert_eq!(registers.exposure_lines.map(u64::from), Some(frame));
         }
+        assert_eq!(starts.registers(68), None, "forgotten");
     }
 
     #[test]
     fn start_of_a_lost_frame_is_reckoned_from_the_interval() {
         let mut starts = FrameStarts::new(INTERVAL);
         let (this_start, two_before) = (Timestamp(100_000_000), Timestamp(34_000_000));
-        starts.record(9, this_start);
+        starts.record(9, this_start, SensorState::default());
         assert_eq!(starts.of_frame(9, 2, this_start), two_before);
         assert_eq!(
             starts.of_frame(9, 30, this_start),

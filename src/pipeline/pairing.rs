@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use super::Counters;
 use super::numbering::{FrameStarts, MAX_LAG_FRAMES, Numbering, Place};
+use crate::formats::embedded::SensorState;
 use crate::source::clock::Timestamp;
 
 /// What the network saw: interleaved RGB, `width * height * 3` bytes.
@@ -56,6 +57,8 @@ pub struct Arrival<'a> {
     pub frame_count: u8,
     /// Start of the frame with which the buffer came, sensor clock.
     pub frame_start: Timestamp,
+    /// Registers of that same frame.
+    pub registers: SensorState,
     /// The input tensor, if valid. Keeping it swaps its memory with that of an older one.
     pub input: Option<&'a mut Picture>,
     /// Whether there is a valid output tensor.
@@ -74,6 +77,11 @@ pub struct Pair<'a> {
     pub frame_start: Timestamp,
     /// How many frames later than its picture the output arrived.
     pub lag_frames: u32,
+    /// Registers of the frame the network saw; nothing where its buffer was lost, or where the counter has
+    /// just jumped.
+    pub registers: SensorState,
+    /// Whether exposure and gain of the frame before it were the same, as far as is known.
+    pub steady: bool,
 }
 
 /// The state machine drawn above.
@@ -106,8 +114,9 @@ impl Pairing {
         arrival: Arrival<'a>,
         counters: &mut Counters,
     ) -> Option<Pair<'a>> {
-        let Arrival { sequence, frame_count, frame_start, input, output_valid } = arrival;
-        self.starts.record(sequence, frame_start);
+        let Arrival { sequence, frame_count, frame_start, registers, input, output_valid } =
+            arrival;
+        self.starts.record(sequence, frame_start, registers);
         let (lag_frames, seen_in) = match self.numbering.place(sequence, frame_count) {
             Place::Lag(lag_frames) => (lag_frames, sequence.checked_sub(lag_frames.into())),
             Place::Jump => {
@@ -134,7 +143,11 @@ impl Pairing {
             (None, false) => return None,
         };
         let frame_start = self.starts.of_frame(sequence, lag_frames, frame_start);
-        Some(Pair { picture, seen_in, frame_start, lag_frames: u32::from(lag_frames) })
+        let registers = seen_in.and_then(|seen| self.starts.registers(seen)).unwrap_or_default();
+        let before = seen_in.and_then(|seen| self.starts.registers(seen.checked_sub(1)?));
+        let steady = before.is_none_or(|before| before.has_exposure_of(&registers));
+        let lag_frames = u32::from(lag_frames);
+        Some(Pair { picture, seen_in, frame_start, lag_frames, registers, steady })
     }
 
     /// A newer input takes the kept one's place: the network is done with that one, and its output
@@ -183,6 +196,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::{Arrival, Pairing, Picture};
+    use crate::formats::embedded::SensorState;
     use crate::pipeline::Counters;
     use crate::source::clock::Timestamp;
     use std::time::Duration;
@@ -208,22 +222,38 @@ mod tests {
             .plus(Duration::from_secs(1) + INTERVAL * u32::try_from(sequence).unwrap())
     }
 
+    /// Every fourth frame has another exposure than the one before it.
+    fn registers_of(sequence: u64) -> SensorState {
+        let exposure_lines = u16::try_from(sequence / 4).ok();
+        SensorState { exposure_lines, ..SensorState::default() }
+    }
+
     /// Runs a table; the pictures carry their frame's counter as their only pixel.
     fn check(lines: &[Line]) -> Counters {
         let mut pairing = Pairing::new(INTERVAL);
         let mut counters = Counters::default();
+        let mut known = Vec::new();
         for (number, &(sequence, frame_count, brings, want, unpaired)) in lines.iter().enumerate() {
+            known.push(sequence);
             let mut picture = Picture { width: 1, height: 1, rgb: vec![frame_count; 3] };
             let input = matches!(brings, Input | Both).then_some(&mut picture);
             let output_valid = matches!(brings, Output | Both);
             let frame_start = start_of(sequence);
-            let arrival = Arrival { sequence, frame_count, frame_start, input, output_valid };
+            let registers = registers_of(sequence);
+            let arrival =
+                Arrival { sequence, frame_count, frame_start, registers, input, output_valid };
             let pair = pairing.push(arrival, &mut counters);
             let got = pair.as_ref().map(|pair| (pair.picture.rgb[0], pair.lag_frames));
             assert_eq!(got, want, "line {number}");
             if let Some(pair) = &pair {
                 let seen = start_of(sequence - u64::from(pair.lag_frames));
                 assert_eq!(pair.frame_start, seen, "line {number}");
+                let seen = sequence - u64::from(pair.lag_frames);
+                if known.contains(&seen) {
+                    assert_eq!(pair.registers, registers_of(seen), "line {number}");
+                }
+                let changed = known.contains(&(seen.wrapping_sub(1))) && seen.is_multiple_of(4);
+                assert_eq!(pair.steady, !changed, "line {number}");
             }
             assert_eq!(counters.unpaired, unpaired, "unpaired after line {number}");
         }
@@ -363,12 +393,19 @@ mod tests {
             sequence: 0,
             frame_count: 0,
             frame_start,
+            registers: SensorState::default(),
             input: Some(&mut picture),
             output_valid: false,
         };
         assert_eq!(pairing.push(input, &mut counters), None);
-        let output =
-            Arrival { sequence: 1, frame_count: 0, frame_start, input: None, output_valid: true };
+        let output = Arrival {
+            sequence: 1,
+            frame_count: 0,
+            frame_start,
+            registers: SensorState::default(),
+            input: None,
+            output_valid: true,
+        };
         let pair = pairing.push(output, &mut counters).unwrap();
         assert_eq!(pair.picture.rgb.as_ptr(), address);
     }

@@ -65,18 +65,22 @@ pub struct Running {
 
 impl Running {
     pub(super) fn start(
-        options: Options,
+        options: &Options,
+        measures_light: bool,
         latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
         bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
         source: Box<dyn FrameSource>,
         host_clock: Clock,
     ) -> Self {
         let shared = Arc::new(Shared::new(source.info(), latest, bounded, host_clock));
-        let decode = Decode::new(&options, Arc::clone(&shared));
+        let mut decode = Decode::new(options, Arc::clone(&shared));
+        if measures_light {
+            decode.decoder.measure_light();
+        }
         let capture = Capture {
             source,
             max_buffers: options.max_buffers,
-            policy: Policy::of(&options),
+            policy: Policy::of(options),
             shared: Arc::clone(&shared),
         };
         let decode = Thread::spawn("decode", move || decode.run());

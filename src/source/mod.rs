@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod imx500;
+pub mod inference_window;
 pub mod simulated;
 
 use clock::Timestamp;

@@ -31,6 +31,7 @@ impl Page {
             facts: facts(),
             clock: clock.clone(),
             stale_after: Duration::from_millis(500),
+            exposure: None,
         };
         Self { serving: web.serve(feed).unwrap(), slot, clock }
     }
@@ -222,6 +223,7 @@ fn status_follows_the_state() {
     assert_eq!(before["version"], 1);
     assert_eq!(before["disclaimer"], "Research use only. Not a medical device.");
     assert_eq!((&before["state"], &before["newest_mask"]), (&"no_signal".into(), &Value::Null));
+    assert_eq!(before["exposure"], Value::Null, "no camera, no exposure");
     assert_eq!(before["ladder"]["camera"], "simulated");
     assert_eq!(before["ladder"]["camera_reason"], "no camera is there");
     assert_eq!(before["network"]["sha256"], "ab".repeat(32));

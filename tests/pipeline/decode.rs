@@ -12,6 +12,7 @@ use qsegment::pipeline::decode::{Damage, Decoded, Decoder};
 use qsegment::pipeline::vessels::Unsuitable;
 use qsegment::pipeline::{Counters, Frame, Options};
 use qsegment::source::RawFrame;
+use qsegment::source::imx500::exposure::LightMeter;
 use std::time::Duration;
 
 const PAIRED: Decoded = Decoded { paired: true, damage: None };
@@ -86,6 +87,42 @@ fn late_output_is_shown_on_its_own_picture() {
     }
     assert_eq!(frames, 100);
     assert_eq!(counters, Counters { inputs: 100, outputs: 100, ..Counters::default() });
+}
+
+/// Two frames later, when the output comes, the sensor has another exposure: it is not that of the picture.
+#[test]
+fn registers_are_those_of_the_frame_the_network_saw() {
+    let (sensor, mut decoder, mut counters) = (sensor(), decoder(), Counters::default());
+    let exposed = |mut buffer: RawFrame, exposure_lines: u16| {
+        let state = SensorState { exposure_lines: Some(exposure_lines), ..STATE };
+        let mut lines = Vec::new();
+        state.emit(EMBEDDED_LINE_LEN_BYTES, &mut lines);
+        buffer.metadata[..lines.len()].copy_from_slice(&lines);
+        buffer
+    };
+    let arriving = [
+        (6, Brings::Nothing, 100),
+        (7, Brings::Input, 700),
+        (8, Brings::Nothing, 800),
+        (9, Brings::Output, 900),
+    ];
+    for (number, brings, lines) in arriving {
+        let seen_in = if number == 9 { 7 } else { number };
+        let buffer = sensor.buffer(number, u8::try_from(seen_in).unwrap(), brings);
+        decoder.decode(&exposed(buffer, lines), &mut counters);
+    }
+    let frame = decoder.frame();
+    assert_eq!((frame.sequence, frame.lag_frames), (9, 2));
+    assert_eq!(frame.sensor.exposure_lines, Some(700));
+    assert!(!frame.sensor_steady, "frame 6 had 100 lines");
+    assert_eq!(frame.light, None, "nobody has asked for it");
+
+    decoder.measure_light();
+    decoder.decode(&sensor.buffer(10, 10, Brings::Both), &mut counters);
+    let frame = decoder.frame();
+    let light = LightMeter::default().read(frame.width, frame.height, &frame.rgb);
+    assert_eq!(frame.light, Some(light));
+    assert!(light.inside > 0.0, "{light:?}");
 }
 
 #[test]

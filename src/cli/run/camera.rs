@@ -28,7 +28,9 @@ use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::pipeline::vessels::{Unsuitable, Vessels};
 use qsegment::source::SourceError;
 use qsegment::source::clock::Clock;
+use qsegment::source::imx500::picture::{Darkroom, Development};
 use qsegment::source::imx500::{self, CameraError, Imx500};
+use qsegment::source::simulated::isp::InferenceWindow;
 
 use super::blame;
 use super::chosen::{self, ASKED_FOR_HOST, Asked, Chosen};
@@ -45,23 +47,24 @@ pub(super) fn open(config: &Config, asked: Asked, clock: &Clock) -> Result<Chose
             let options = camera.pictured(chosen::camera_options(config)?);
             let packed = Packed::read(network)?;
             let opened = chosen::open_camera(options, clock.clone())?;
-            Ok(camera.in_sensor(opened, network, packed))
+            camera.in_sensor(opened, network, packed)
         }
         config::Inference::Auto => match Packed::configured(network) {
             Ok(packed @ Packed { only_input: None, .. }) => {
-                match camera.start(Some(network), Picture::InputTensor)? {
-                    Started::Streams(opened) => Ok(camera.in_sensor(*opened, network, packed)),
+                let window = chosen::window_for_packed(config.source.inference_window.0, network)?;
+                match camera.start(Some(network), window, Picture::InputTensor)? {
+                    Started::Streams(opened) => camera.in_sensor(*opened, network, packed),
                     Started::NetworkRefused(error) => camera.on_pictures(&error.to_string()),
                 }
             }
-            Ok(Packed { only_input: Some(input), colours, .. }) => {
-                camera.on_input_tensors(network, &input, colours)
+            Ok(Packed { only_input: Some(input), info, .. }) => {
+                camera.on_input_tensors(network, &input, colours_of(info.as_ref()))
             }
             Err(error) => camera.on_pictures(&format!("{error:#}")),
         },
         config::Inference::Host => match Packed::configured(network) {
-            Ok(Packed { only_input: Some(input), colours, .. }) => {
-                camera.on_input_tensors(network, &input, colours)
+            Ok(Packed { only_input: Some(input), info, .. }) => {
+                camera.on_input_tensors(network, &input, colours_of(info.as_ref()))
             }
             _ => camera.on_pictures(ASKED_FOR_HOST),
         },
@@ -82,14 +85,15 @@ enum Started {
 }
 
 impl CameraRun<'_> {
-    fn in_sensor(&self, camera: Imx500, network: &Path, packed: Packed) -> Chosen {
+    fn in_sensor(&self, camera: Imx500, network: &Path, packed: Packed) -> Result<Chosen, Failure> {
         let facts = NetworkFacts {
             name: network.display().to_string(),
             sha256: packed.sha256,
             parameters: None,
             macs: None,
         };
-        self.chosen(camera, facts, packed.colours, Inference::Sensor, None)
+        let colours = colours_of(packed.info.as_ref());
+        self.chosen(camera, facts, colours, Inference::Sensor, None)
     }
 
     /// The sensor runs a network that finds no vessels, for the sake of its input tensors.
@@ -109,10 +113,12 @@ impl CameraRun<'_> {
         let size = self.asked.input_size.unwrap_or(InputSize::new(layout.width, layout.height));
         let (host, facts) = self.host(Some(size), Sees::InputTensor)?;
         host.check(layout).map_err(Failure::usage)?;
-        match self.start(Some(packed), Picture::InputTensor)? {
+        let window = self.config.source.inference_window.0;
+        let window = chosen::window_for(window, layout.width, layout.height)?;
+        match self.start(Some(packed), window, Picture::InputTensor)? {
             Started::Streams(camera) => {
                 let inference = Inference::Host(host);
-                Ok(self.chosen(*camera, facts, colours, inference, Some(reason)))
+                self.chosen(*camera, facts, colours, inference, Some(reason))
             }
             Started::NetworkRefused(error) => self.on_pictures(&error.to_string()),
         }
@@ -121,16 +127,12 @@ impl CameraRun<'_> {
     /// The sensor runs no network; its raw pictures are shown, and shown to the network.
     fn on_pictures(&self, reason: &str) -> Result<Chosen, Failure> {
         let (host, facts) = self.host(self.asked.input_size, Sees::Picture)?;
-        match self.start(None, Picture::Bayer)? {
+        let (width, height) = host.input_size();
+        let window = chosen::window_for(self.config.source.inference_window.0, width, height)?;
+        match self.start(None, window, Picture::Bayer)? {
             Started::Streams(camera) => {
                 let inference = Inference::Host(host);
-                Ok(self.chosen(
-                    *camera,
-                    facts,
-                    ColourOrder::Rgb,
-                    inference,
-                    Some(reason.to_owned()),
-                ))
+                self.chosen(*camera, facts, ColourOrder::Rgb, inference, Some(reason.to_owned()))
             }
             Started::NetworkRefused(error) => Err(unavailable(error)),
         }
@@ -145,10 +147,15 @@ impl CameraRun<'_> {
     }
 
     /// Starts the camera with this network; `picture` is what is needed of its frames at least.
-    fn start(&self, network: Option<&Path>, picture: Picture) -> Result<Started, Failure> {
+    fn start(
+        &self,
+        network: Option<&Path>,
+        window: InferenceWindow,
+        picture: Picture,
+    ) -> Result<Started, Failure> {
         let options = imx500::Options {
             network: network.map(Path::to_owned),
-            ..chosen::camera_without_network(self.config)
+            ..chosen::camera_without_network(self.config, window)
         };
         let mut options = self.pictured(options);
         options.picture |= picture == Picture::Bayer;
@@ -172,7 +179,7 @@ impl CameraRun<'_> {
         colour_order: ColourOrder,
         inference: Inference,
         inference_reason: Option<String>,
-    ) -> Chosen {
+    ) -> Result<Chosen, Failure> {
         tracing::info!(camera = camera.id(), receiver = camera.receiver().name());
         if let Some(reason) = &inference_reason {
             tracing::warn!(network = network.name, "the network runs on the host: {reason}");
@@ -183,8 +190,11 @@ impl CameraRun<'_> {
             inference: inference.name().to_owned(),
             inference_reason,
         };
-        Chosen {
+        let sensor = camera.sensor().map_err(unavailable)?;
+        let darkroom = Darkroom::new(camera.inference_window(), Development::default());
+        Ok(Chosen {
             source: Box::new(camera),
+            sensor: Some(sensor),
             facts: Facts {
                 version: crate_version().to_owned(),
                 network,
@@ -199,10 +209,11 @@ impl CameraRun<'_> {
                 drop_when_behind: true,
                 colour_order,
                 picture: self.config.camera.picture.into(),
+                darkroom,
                 inference,
                 ..pipeline::Options::default()
             },
-        }
+        })
     }
 }
 
@@ -211,9 +222,10 @@ fn unavailable(error: CameraError) -> Failure {
 }
 
 /// What of a packed network decides who runs what.
-struct Packed {
+pub(super) struct Packed {
     sha256: String,
-    colours: ColourOrder,
+    /// What it says of itself, where that can be read.
+    info: Option<NetworkInfo>,
     /// Where its outputs are no vessel map.
     only_input: Option<OnlyInput>,
 }
@@ -235,7 +247,7 @@ impl Packed {
         Self::read(network)
     }
 
-    fn read(network: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(network: &Path) -> anyhow::Result<Self> {
         let shown = network.display();
         let limit = "one that fits into the sensor is under 8 MiB";
         let file =
@@ -247,6 +259,14 @@ impl Packed {
         Ok(Self::of(&file))
     }
 
+    /// Width and height of its input.
+    pub(super) fn input_size(&self) -> anyhow::Result<(usize, usize)> {
+        let info = self.info.as_ref();
+        let info =
+            info.ok_or_else(|| anyhow!("it has no {} that can be read", network_info::MEMBER))?;
+        Ok(info.input_size()?)
+    }
+
     /// A file that cannot be taken apart is left to the driver, which looks at less of it.
     fn of(file: &[u8]) -> Self {
         let rpk = Rpk::parse(file).ok();
@@ -256,10 +276,14 @@ impl Packed {
         });
         Self {
             sha256: builtin::sha256_hex(file),
-            colours: info.and_then(|info| info.colours().ok()).unwrap_or_default(),
+            info,
             only_input: rpk.as_ref().and_then(only_input),
         }
     }
+}
+
+fn colours_of(info: Option<&NetworkInfo>) -> ColourOrder {
+    info.and_then(|info| info.colours().ok()).unwrap_or_default()
 }
 
 fn only_input(rpk: &Rpk) -> Option<OnlyInput> {
@@ -341,7 +365,7 @@ mod tests {
     fn file_that_cannot_be_taken_apart_is_left_to_the_driver() {
         let packed = Packed::of(b"94640000");
         assert!(packed.only_input.is_none());
-        assert_eq!(packed.colours, ColourOrder::Rgb);
+        assert_eq!(colours_of(packed.info.as_ref()), ColourOrder::Rgb);
     }
 
     #[test]

@@ -9,17 +9,23 @@
 //! Only absence leads down the ladder. A camera that is there but cannot be used is an error: whoever has
 //! one does not want to look at a simulation without noticing.
 
-use anyhow::anyhow;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use qsegment::emulator;
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder};
 use qsegment::pipeline;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::{self, CameraError, Imx500, UploadReport};
+use qsegment::source::inference_window::WindowChoice;
+use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
 use qsegment::source::{FrameSource, SourceError};
 
-use super::{blame, camera};
+use super::blame;
+use super::camera::{self, Packed};
 use crate::cli::config::{self, Config, Kind, Pace, Source, Switch};
 use crate::cli::network::{self, InputSize};
 use crate::cli::out::tell;
@@ -28,6 +34,8 @@ use crate::cli::{Failure, crate_version};
 /// A source and what is to be said of it.
 pub(super) struct Chosen {
     pub(super) source: Box<dyn FrameSource>,
+    /// Where exposure and white balance can be set.
+    pub(super) sensor: Option<imx500::Sensor>,
     pub(super) facts: Facts,
     /// What the pipeline has to know of it; the rest is the configuration's.
     pub(super) pipeline: pipeline::Options,
@@ -75,20 +83,53 @@ pub(crate) fn camera_options(config: &Config) -> Result<imx500::Options, Failure
              let the host run it with --inference host, or run the simulated sensor with --source simulated"
         )));
     }
-    Ok(imx500::Options { network: Some(network.clone()), ..camera_without_network(config) })
+    let window = window_for_packed(config.source.inference_window.0, network)?;
+    Ok(imx500::Options { network: Some(network.clone()), ..camera_without_network(config, window) })
 }
 
 /// What the configuration says of the camera.
-pub(super) fn camera_without_network(config: &Config) -> imx500::Options {
+pub(super) fn camera_without_network(
+    config: &Config,
+    inference_window: InferenceWindow,
+) -> imx500::Options {
     let config::Camera { frame_rate, flip, .. } = &config.camera;
     imx500::Options {
         camera: config.camera.id().map(ToOwned::to_owned),
         mode: config.source.mode.into(),
         frame_rate: frame_rate.given(),
-        inference_window: config.source.inference_window(),
+        inference_window,
         flips: (*flip).into(),
         ..imx500::Options::default()
     }
+}
+
+/// The window that is asked for; one by aspect follows from the input that the packed network says it has.
+pub(super) fn window_for_packed(
+    window: WindowChoice,
+    network: &Path,
+) -> Result<InferenceWindow, Failure> {
+    if let WindowChoice::Pixels(window) = window {
+        return Ok(window);
+    }
+    let (width, height) =
+        Packed::read(network).and_then(|packed| packed.input_size()).with_context(|| {
+            format!(
+                "`{window}` needs the size of the network's input, which {} does not give; `qsegment \
+                 inspect` explains the file, and four numbers work with any",
+                network.display()
+            )
+        })?;
+    window_for(window, width, height)
+}
+
+/// The window that is asked for, for an input of this size.
+pub(super) fn window_for(
+    window: WindowChoice,
+    width: usize,
+    height: usize,
+) -> Result<InferenceWindow, Failure> {
+    let window = window.for_input(width, height).context("source.inference_window");
+    window.map_err(Failure::configuration)
 }
 
 /// Opens the camera; its uploads are told on standard error.
@@ -119,7 +160,8 @@ fn simulated(
         Pace::Real => Clock::monotonic(stop.clone()),
         Pace::Max => Clock::simulated(stop.clone()),
     };
-    let simulated = Simulated::new(simulation(source), &chosen.network, clock)
+    let simulated = simulation(source, &chosen.network)
+        .and_then(|options| Simulated::new(options, &chosen.network, clock))
         .map_err(|error| blame(from_command_line, error.into()))?;
     let inference = match config.pipeline.inference {
         config::Inference::Auto | config::Inference::Sensor => Inference::Sensor,
@@ -132,6 +174,7 @@ fn simulated(
     let model = InferenceModel { low: run_time.shortest, high: run_time.longest };
     Ok(Chosen {
         source: Box::new(simulated),
+        sensor: None,
         facts: Facts {
             version: crate_version().to_owned(),
             network: chosen.facts(),
@@ -152,9 +195,13 @@ fn simulated(
     })
 }
 
-/// What the simulated sensor is made of.
-pub(crate) fn simulation(source: &Source) -> simulated::Options {
-    simulated::Options {
+/// What the simulated sensor is made of, for this network.
+pub(crate) fn simulation(
+    source: &Source,
+    network: &emulator::Network,
+) -> Result<simulated::Options, SourceError> {
+    let input = network.input();
+    Ok(simulated::Options {
         scene: source.scene(),
         motion: source.motion.into(),
         seed: source.seed,
@@ -164,11 +211,11 @@ pub(crate) fn simulation(source: &Source) -> simulated::Options {
         },
         mode: source.mode.into(),
         packing: source.packing.into(),
-        inference_window: source.inference_window(),
+        inference_window: source.inference_window.0.for_input(input.width, input.height)?,
         colour_order: ColourOrder::Rgb,
         faults: source.faults.iter().map(|fault| fault.0).collect(),
         ..simulated::Options::default()
-    }
+    })
 }
 
 /// Why the host runs the network where nothing is wrong.
@@ -237,6 +284,27 @@ mod tests {
             quality: Quality::Measured,
             stop_requested: false,
         })
+    }
+
+    #[test]
+    fn window_by_aspect_follows_from_what_a_packed_network_says_of_its_input() {
+        let pixels = InferenceWindow { left: 2, top: 4, width: 6, height: 8 };
+        let given = window_for_packed(WindowChoice::Pixels(pixels), Path::new("not there"));
+        assert_eq!(given.unwrap(), pixels, "four numbers need no file");
+        let refused = window_for_packed(WindowChoice::Fill, Path::new("not there")).unwrap_err();
+        let refused = format!("{:#}", refused.error);
+        assert!(refused.contains("`fill` needs the size of the network's input"), "{refused}");
+
+        let Some(folder) = std::env::var_os("QSEGMENT_RPK_DIR") else {
+            eprintln!("SKIPPED: real packed networks, QSEGMENT_RPK_DIR names no folder with them");
+            return;
+        };
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let packed = files.filter(|path| path.extension().is_some_and(|end| end == "rpk"));
+        let windows: Vec<_> =
+            packed.map(|path| window_for_packed(WindowChoice::Fill, &path).unwrap()).collect();
+        assert!(!windows.is_empty());
+        assert!(windows.iter().all(|window| window.height == 3040 || window.width == 4032));
     }
 
     #[test]

@@ -29,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::OutputError;
+use super::exposure;
 use super::figures::Facts;
 use super::overlay::{Freshness, Overlay};
 use crate::pipeline::queue::LatestSlot;
@@ -56,6 +57,8 @@ pub struct Feed {
     pub clock: Clock,
     /// A mask older than this is stale.
     pub stale_after: Duration,
+    /// What exposure and white balance are doing, where there is a camera.
+    pub exposure: Option<exposure::Observer>,
 }
 
 impl fmt::Debug for Feed {
@@ -110,12 +113,13 @@ impl Web {
             .max_blocking_threads(SNAPSHOT_THREADS)
             .build()
             .map_err(no_thread)?;
-        let Feed { slot, snapshot, facts, clock, stale_after } = feed;
+        let Feed { slot, snapshot, facts, clock, stale_after, exposure } = feed;
         let site = Arc::new(Site {
             snapshot,
             facts,
             clock,
             stale_after,
+            exposure,
             newest: Mutex::default(),
             recent: Mutex::default(),
             views: Views::default(),
@@ -173,6 +177,7 @@ struct Site {
     facts: Facts,
     clock: Clock,
     stale_after: Duration,
+    exposure: Option<exposure::Observer>,
     newest: Mutex<Option<Arc<Frame>>>,
     recent: Mutex<Recent>,
     views: Views,

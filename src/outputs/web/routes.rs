@@ -18,6 +18,7 @@ use image::ExtendedColorType;
 use super::status::Status;
 use super::views::{BOUNDARY_LINE, STREAM_TYPE};
 use super::{NOT_POISONED, Site};
+use crate::outputs::exposure::Observer;
 use crate::outputs::metrics;
 use crate::outputs::overlay::{Layer, Opacity, Style};
 use crate::outputs::report::png;
@@ -138,7 +139,9 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     let recent = site.recent.lock().expect(NOT_POISONED).rates();
     let now = site.clock.now();
     let newest = newest.as_deref().map(|frame| (frame, now));
-    Json(Status::new(&snapshot, &site.facts, newest, freshness, site.stale_after, recent))
+    let exposure = site.exposure.as_ref().map(Observer::figures);
+    let (facts, stale_after) = (&site.facts, site.stale_after);
+    Json(Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure))
         .into_response()
 }
 

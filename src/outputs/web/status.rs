@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::recent::RecentRates;
 use crate::outputs::DISCLAIMER;
+use crate::outputs::exposure::ExposureFigures;
 use crate::outputs::figures::{
     COUNTERS, Facts, Ladder, NetworkFacts, SensorFigures, SensorRates, StageFigures, milliseconds,
 };
@@ -28,6 +29,8 @@ pub(super) struct Status<'a> {
     network: &'a NetworkFacts,
     source: Source<'a>,
     newest_mask: Option<NewestMask>,
+    /// Null without a camera: the simulated sensor has no exposure.
+    exposure: Option<ExposureFigures>,
     /// Over the last seconds, host clock.
     recent: Option<RecentRates>,
     /// Since the start, sensor clock.
@@ -73,6 +76,7 @@ impl<'a> Status<'a> {
         freshness: Freshness,
         stale_after: Duration,
         recent: Option<RecentRates>,
+        exposure: Option<ExposureFigures>,
     ) -> Self {
         Self {
             version: 1,
@@ -90,6 +94,7 @@ impl<'a> Status<'a> {
                 pace: facts.pace.as_deref(),
             },
             newest_mask: newest.map(|(frame, now)| NewestMask::new(frame, now, freshness)),
+            exposure,
             recent,
             rates: SensorRates::from(snapshot),
             stages: snapshot.stages.iter().map(StageFigures::from).collect(),

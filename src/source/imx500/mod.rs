@@ -6,6 +6,7 @@
 //!   upload, progress              stream start, in which the kernel uploads firmware and network
 //!   capture, queue, events        frames, and what goes wrong with them
 //!   picture                       a raw picture made one to look at
+//!   exposure                      how bright the network sees them, and in what colours
 //!   error, holder                 every refusal with its cause and the next step
 //!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
 //!   feed, injected                the back of a virtual camera (tests/vm), to play the silicon
@@ -21,12 +22,14 @@
 //! ```
 //!
 //! The network comes first, because the length of the metadata follows it. Not done here: the picture
-//! is handed on raw and developed by whoever shows it, and exposure and white balance are set by whoever calls [`Sensor`]'s functions.
+//! is handed on raw and developed by whoever shows it, and exposure and white balance are only thought
+//! out, because what they go by is known above; whoever reads the frames sets them by [`Sensor::obey`].
 
 mod capture;
 mod discovery;
 mod error;
 mod events;
+pub mod exposure;
 mod feed;
 mod graph;
 mod holder;
@@ -182,6 +185,12 @@ impl Imx500 {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.camera.id
+    }
+
+    /// What of the sensor the network sees.
+    #[must_use]
+    pub fn inference_window(&self) -> InferenceWindow {
+        self.options.inference_window
     }
 
     /// Which receiver it is behind.

@@ -22,7 +22,8 @@ use super::receiver::{METADATA_PAD, PICTURE_PAD};
 use super::uapi::Zero;
 use super::uapi::subdev::{MbusFormat, SubdevFormat, V4L2_SUBDEV_FORMAT_ACTIVE};
 use super::uapi::video::{self, V4L2_CTRL_FLAG_INACTIVE};
-use crate::source::simulated::isp::InferenceWindow;
+use crate::source::inference_window::MOST_COLUMNS;
+use crate::source::simulated::isp::{InferenceWindow, SENSOR_HEIGHT, SENSOR_WIDTH};
 use crate::source::simulated::timing::Mode;
 
 /// The sensor.
@@ -362,18 +363,16 @@ fn window_control(window: InferenceWindow) -> Result<[u32; 4], CameraError> {
              {sensor_width}x{sensor_height} pixels: make it smaller"
         )));
     }
-    if width > WINDOW_MAX {
+    if width > MOST_COLUMNS {
         return Err(CameraError::Unsuitable(format!(
             "inference window {left},{top},{width},{height} is {width} pixels wide; the driver takes at \
-             most {WINDOW_MAX}, or the whole sensor (0,0,0,0)"
+             most {MOST_COLUMNS}, or the whole sensor (0,0,0,0)"
         )));
     }
     Ok([left, top, width, height])
 }
 
-const SENSOR_SIZE: (u32, u32) = (4056, 3040);
-/// Maximum of the control.
-const WINDOW_MAX: u32 = 4032;
+const SENSOR_SIZE: (u32, u32) = (SENSOR_WIDTH, SENSOR_HEIGHT);
 
 /// The driver's own controls (`V4L2_CID_USER_IMX500_BASE` and following). The last four came with
 /// later drivers.
@@ -390,6 +389,7 @@ const DROP_NETWORK: i32 = i32::MAX;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::inference_window::WindowChoice;
 
     fn window(left: u32, top: u32, width: u32, height: u32) -> InferenceWindow {
         InferenceWindow { left, top, width, height }
@@ -402,6 +402,10 @@ mod tests {
         }
         assert_eq!(window_control(window(508, 0, 3040, 3040)), Ok([508, 0, 3040, 3040]));
         assert_eq!(window_control(window(24, 0, 4032, 3040)), Ok([24, 0, 4032, 3040]));
+        for (width, height) in [(320, 320), (320, 240), (640, 360), (8, 900), (900, 8)] {
+            let filled = WindowChoice::Fill.for_input(width, height).unwrap();
+            assert!(window_control(filled).is_ok(), "{filled:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,147 @@
+//! The "exposure" thread: an output whose way ends in the camera.
+//!
+//! ```text
+//!   LatestSlot<Arc<Frame>> --light, registers--> Controller --Order--> obey: the camera's controls
+//!                                                     |
+//!                                                     +--> Observer: /status, report
+//! ```
+//!
+//! Only light and registers of a frame are looked at, which takes no time; setting the controls may take
+//! a frame or two, and then the slot has the newest. A control that cannot be set is counted and told once:
+//! the run goes on under the exposure that the sensor has.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::pipeline::Frame;
+use crate::pipeline::queue::{LatestSlot, Taken};
+use crate::source::imx500::CameraError;
+use crate::source::imx500::exposure::{Controller, Order, Seen, State};
+
+/// Sets what was ordered and gives what the device made of it.
+pub type Obey = Box<dyn FnMut(Order) -> Result<Order, CameraError> + Send>;
+
+/// What exposure and white balance are doing.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct ExposureFigures {
+    /// Where the controller stands.
+    #[serde(flatten)]
+    pub state: State,
+    /// Orders that the device refused.
+    pub orders_refused: u64,
+    /// What it said the last time.
+    pub last_refusal: Option<String>,
+}
+
+/// The running thread; it ends when the slot is closed. Dropping it waits for that.
+#[derive(Debug)]
+pub struct Exposing {
+    observer: Observer,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Says what the thread is doing; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Observer {
+    figures: Arc<Mutex<ExposureFigures>>,
+}
+
+impl Exposing {
+    /// Starts the thread. The frames of `slot` must be measured ([`crate::pipeline::Pipeline::measure_light`]).
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub fn start(
+        slot: Arc<LatestSlot<Arc<Frame>>>,
+        controller: Controller,
+        obey: Obey,
+    ) -> io::Result<Self> {
+        let observer = Observer::default();
+        let mut adjusting = Adjusting { controller, obey, observer: observer.clone() };
+        let thread = Builder::new().name("exposure".to_owned()).spawn(move || {
+            loop {
+                match slot.take(LOOK_AGAIN) {
+                    Taken::Value(frame) => adjusting.take(&frame),
+                    Taken::TimedOut => {}
+                    Taken::Closed => break,
+                }
+            }
+        })?;
+        Ok(Self { observer, thread: Some(thread) })
+    }
+
+    /// Says what it is doing, also after its end.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
+    }
+}
+
+impl Drop for Exposing {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the exposure thread has panicked; this is a bug, please report it");
+        }
+    }
+}
+
+impl Observer {
+    /// As of the newest frame.
+    #[must_use]
+    pub fn figures(&self) -> ExposureFigures {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ExposureFigures> {
+        self.figures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Adjusting {
+    controller: Controller,
+    obey: Obey,
+    observer: Observer,
+}
+
+impl Adjusting {
+    fn take(&mut self, frame: &Frame) {
+        let Some(light) = frame.light else { return };
+        let orders = self.controller.push(Seen {
+            number: frame.sequence.saturating_sub(frame.lag_frames.into()),
+            newest: frame.sequence,
+            light,
+            registers: frame.sensor,
+            steady: frame.sensor_steady,
+        });
+        for order in orders.each() {
+            match (self.obey)(order) {
+                Ok(made) => self.controller.was_set(made),
+                Err(refusal) => {
+                    self.controller.was_refused(order);
+                    self.count(&refusal);
+                }
+            }
+        }
+        self.observer.lock().state = self.controller.state();
+    }
+
+    fn count(&self, refusal: &CameraError) {
+        let mut figures = self.observer.lock();
+        if figures.orders_refused == 0 {
+            tracing::warn!(
+                "exposure or white balance cannot be set, and stays as it is: {refusal}"
+            );
+        }
+        figures.orders_refused += 1;
+        figures.last_refusal = Some(refusal.to_string());
+    }
+}
+
+/// A closed slot wakes its reader at once; this only bounds one wait.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
