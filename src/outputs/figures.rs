@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::formats::embedded::SensorState;
+use crate::pipeline::geometry::Sight;
 use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Counters, Snapshot};
 use crate::source::Quality;
@@ -25,8 +26,27 @@ pub struct Facts {
     pub seed: Option<u64>,
     /// "real" or "max"; none with a camera.
     pub pace: Option<String>,
+    /// What of the sensor the network sees; none where the simulated sensor looks at its whole scene, which
+    /// has a shape of its own.
+    pub seen: Option<Seen>,
     /// Range of the in-sensor run time that the timing model draws from; none with a camera.
     pub inference_model: Option<InferenceModel>,
+}
+
+/// Size on the sensor of what the network sees. Its aspect is the true one: the network's input may squeeze it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Full-sensor pixels across.
+    pub width_px: usize,
+    /// Full-sensor pixels down.
+    pub height_px: usize,
+}
+
+impl From<Sight> for Seen {
+    fn from(sight: Sight) -> Self {
+        let size = sight.seen();
+        Self { width_px: size.width(), height_px: size.height() }
+    }
 }
 
 /// Which network, so exactly that a figure can be traced to it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use qsegment::formats::embedded::{LinePacking, SensorState};
-use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts};
+use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts, Seen};
 use qsegment::pipeline::latency::{Stage, StageLatency};
 use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
 use qsegment::source::clock::Timestamp;
@@ -113,6 +113,7 @@ pub(crate) fn facts() -> Facts {
         scene: Some("built-in fundus".to_owned()),
         seed: Some(7),
         pace: Some("max".to_owned()),
+        seen: Some(Seen { width_px: 2028, height_px: 1520 }),
         inference_model: Some(InferenceModel {
             low: Duration::from_millis(45),
             high: Duration::from_millis(75),

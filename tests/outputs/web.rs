@@ -10,7 +10,7 @@ use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::Frame;
 use qsegment::pipeline::queue::LatestSlot;
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::sample::{facts, frame_over, snapshot};
 
@@ -227,6 +227,7 @@ fn status_follows_the_state() {
     assert_eq!(before["ladder"]["camera"], "simulated");
     assert_eq!(before["ladder"]["camera_reason"], "no camera is there");
     assert_eq!(before["network"]["sha256"], "ab".repeat(32));
+    assert_eq!(before["seen"], json!({ "width_px": 2028, "height_px": 1520 }));
     assert_eq!(before["counters"]["paired"], 149);
     assert_eq!(before["injected_faults"]["dropped_tensor"], 3);
     assert_eq!(before["device_events"]["damaged_buffer"], 2);

@@ -22,8 +22,9 @@ use qsegment::formats::dnn_lines::LINE_LEN_BYTES;
 use qsegment::formats::input_tensor::{ColourOrder, InputLayout};
 use qsegment::formats::network_info::{self, NetworkInfo};
 use qsegment::formats::rpk::{Rpk, SectionKind};
-use qsegment::outputs::figures::{Facts, Ladder, NetworkFacts};
+use qsegment::outputs::figures::{Facts, Ladder, NetworkFacts, Seen};
 use qsegment::pipeline;
+use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::pipeline::vessels::{Unsuitable, Vessels};
 use qsegment::source::SourceError;
@@ -191,6 +192,7 @@ impl CameraRun<'_> {
             inference_reason,
         };
         let sensor = camera.sensor().map_err(unavailable)?;
+        let seen = Sight::new(camera.inference_window(), self.config.camera.flip.into());
         let darkroom = Darkroom::new(camera.inference_window(), Development::default());
         Ok(Chosen {
             source: Box::new(camera),
@@ -202,6 +204,7 @@ impl CameraRun<'_> {
                 scene: None,
                 seed: None,
                 pace: None,
+                seen: seen.map(Seen::from),
                 inference_model: None,
             },
             pipeline: pipeline::Options {

@@ -14,11 +14,12 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use qsegment::emulator;
 use qsegment::formats::input_tensor::ColourOrder;
-use qsegment::outputs::figures::{Facts, InferenceModel, Ladder};
+use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, Seen};
 use qsegment::pipeline;
+use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::source::clock::{Clock, StopSignal};
-use qsegment::source::imx500::{self, CameraError, Imx500, UploadReport};
+use qsegment::source::imx500::{self, CameraError, Flips, Imx500, UploadReport};
 use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
@@ -160,9 +161,11 @@ fn simulated(
         Pace::Real => Clock::monotonic(stop.clone()),
         Pace::Max => Clock::simulated(stop.clone()),
     };
-    let simulated = simulation(source, &chosen.network)
-        .and_then(|options| Simulated::new(options, &chosen.network, clock))
-        .map_err(|error| blame(from_command_line, error.into()))?;
+    let blamed = |error: SourceError| blame(from_command_line, error.into());
+    let options = simulation(source, &chosen.network).map_err(blamed)?;
+    let window = options.inference_window;
+    let whole_scene = window.width == 0 || window.height == 0;
+    let simulated = Simulated::new(options, &chosen.network, clock).map_err(blamed)?;
     let inference = match config.pipeline.inference {
         config::Inference::Auto | config::Inference::Sensor => Inference::Sensor,
         config::Inference::Host => {
@@ -187,6 +190,7 @@ fn simulated(
             scene: Some(source.scene.0.clone()),
             seed: Some(source.seed),
             pace: Some(source.pace.name().to_owned()),
+            seen: Sight::new(window, Flips::default()).filter(|_| !whole_scene).map(Seen::from),
             inference_model: (source.timing == Switch::On).then_some(model),
         },
         // It waits, so that a run with a seed is the same every time. What it waits for is decode and the

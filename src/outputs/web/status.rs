@@ -9,7 +9,8 @@ use super::recent::RecentRates;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
 use crate::outputs::figures::{
-    COUNTERS, Facts, Ladder, NetworkFacts, SensorFigures, SensorRates, StageFigures, milliseconds,
+    COUNTERS, Facts, Ladder, NetworkFacts, Seen, SensorFigures, SensorRates, StageFigures,
+    milliseconds,
 };
 use crate::outputs::overlay::Freshness;
 use crate::pipeline::{Frame, Snapshot};
@@ -27,6 +28,8 @@ pub(super) struct Status<'a> {
     stale_after_ms: f64,
     ladder: &'a Ladder,
     network: &'a NetworkFacts,
+    /// Null where the simulated sensor looks at its whole scene.
+    seen: Option<Seen>,
     source: Source<'a>,
     newest_mask: Option<NewestMask>,
     /// Null without a camera: the simulated sensor has no exposure.
@@ -86,6 +89,7 @@ impl<'a> Status<'a> {
             stale_after_ms: milliseconds(stale_after),
             ladder: &facts.ladder,
             network: &facts.network,
+            seen: facts.seen,
             source: Source {
                 quality: snapshot.source.quality,
                 frame_interval_ms: milliseconds(snapshot.source.frame_interval),

@@ -83,6 +83,10 @@ function show(status) {
   set("inference", inference === "host" ? "on the host" : "in the sensor");
   set("where", reason ? `on the host: ${reason}` : "in the sensor");
 
+  // The network's input may squeeze what it sees: the picture is shown in its true aspect.
+  const { width_px: across, height_px: down } = status.seen ?? { width_px: 1, height_px: 1 };
+  picture.style.setProperty("--aspect", String(across / down));
+
   const recent = status.recent ?? {};
   const mask = status.newest_mask ?? {};
   set("tensors", fixed(recent.tensors_per_s, 1));
