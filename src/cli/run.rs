@@ -137,8 +137,12 @@ impl RunArgs {
             || (self.input_size.is_some() && self.inference != Some(Inference::Host))
             || !self.faults.is_empty();
         // Whoever simulates is told that a packed network is not for that.
-        let packed = self.network.as_deref().filter(|path| network::file_is_packed(path));
-        let packed = packed.filter(|_| !simulation && self.source != Some(Kind::Simulated));
+        let for_camera = match self.source {
+            Some(kind) => kind != Kind::Simulated,
+            None => !simulation,
+        };
+        let packed =
+            self.network.as_deref().filter(|path| for_camera && network::file_is_packed(path));
         let source = &mut config.source;
         source.kind = match self.source {
             Some(kind) => kind,
