@@ -187,6 +187,8 @@ fn allocations_of_a_warm_run(source: impl FrameSource + 'static, options: Option
         drop_when_behind: false,
         ..options
     });
+    // As with every camera.
+    pipeline.measure_light();
     let page = pipeline.latest("page");
     let running = pipeline.start(Box::new(source), Clock::monotonic(StopSignal::default()));
     let counters = running.wait().expect("no source here fails").counters;

@@ -41,7 +41,9 @@ pub(crate) struct FeedArgs {
     #[arg(long, value_name = "ID")]
     camera: Option<String>,
     /// Play these buffers: a folder that --record wrote, or one file
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", conflicts_with_all = [
+        "network", "input_size", "scene", "seed", "timing", "faults",
+    ])]
     play: Option<PathBuf>,
     /// Write the buffers into this folder instead, one file each
     #[arg(long, value_name = "DIR", conflicts_with_all = ["camera", "play"])]

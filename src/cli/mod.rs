@@ -144,6 +144,11 @@ impl Failure {
     fn configuration(error: impl Into<anyhow::Error>) -> Self {
         Self { code: Code::Configuration, error: error.into() }
     }
+    /// The same, with what led to what was tried.
+    fn after(self, reason: &str) -> Self {
+        let context = format!("{reason}; and the camera does not start without a network either");
+        Self { code: self.code, error: self.error.context(context) }
+    }
     fn reader_gone(&self) -> bool {
         matches!(self.error.downcast_ref(), Some(OutError::ReaderGone))
     }

@@ -21,7 +21,7 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
@@ -134,8 +134,10 @@ impl RunArgs {
             || self.seed.is_some()
             || self.pace.is_some()
             || self.timing.is_some()
-            || (self.input_size.is_some() && self.inference != Some(Inference::Host))
             || !self.faults.is_empty();
+        let inference = self.inference.unwrap_or(config.pipeline.inference);
+        // A network on the host of a camera has an input size, too.
+        let sized = self.input_size.is_some() && inference != Inference::Host;
         // Whoever simulates is told that a packed network is not for that.
         let for_camera = match self.source {
             Some(kind) => kind != Kind::Simulated,
@@ -150,6 +152,7 @@ impl RunArgs {
             None if self.camera.is_some() || self.picture.is_some() || packed.is_some() => {
                 Kind::Imx500
             }
+            None if sized => Kind::Simulated,
             None => source.kind,
         };
         if let Some(id) = &self.camera {
@@ -201,6 +204,7 @@ pub(crate) fn run(
     let opened = Opened::new(args, &config, &stop, &host_clock)?;
 
     // Gains of the sensor's ISP change nothing in raw pictures.
+    let frame_interval = opened.source.info().frame_interval;
     let balances = !opened.pipeline.inference.sees_pictures();
     let mut pipeline = Pipeline::new(Options {
         max_buffers: args.frames,
@@ -211,8 +215,10 @@ pub(crate) fn run(
     });
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
-    let exposing =
-        opened.sensor.map(|sensor| expose(&config, balances, &mut pipeline, sensor)).transpose()?;
+    let exposing = opened
+        .sensor
+        .map(|sensor| expose(&config, balances, frame_interval, &mut pipeline, sensor))
+        .transpose()?;
     let exposure = exposing.as_ref().map(Exposing::observer);
     let started = SystemTime::now();
     let began = host_clock.now();
@@ -287,6 +293,7 @@ const REPORT_QUEUE_LEN: usize = 4;
 fn expose(
     config: &Config,
     balances: bool,
+    frame_interval: Duration,
     pipeline: &mut Pipeline,
     sensor: Sensor,
 ) -> anyhow::Result<Exposing> {
@@ -294,10 +301,12 @@ fn expose(
     let slot = pipeline.latest("exposure");
     let mut options = config.exposure();
     if !balances {
+        tracing::info!("raw pictures are developed for daylight; [white_balance] is not used");
         options.white_balance = WhiteBalanceMode::Fixed { red: 1.0, blue: 1.0 };
     }
     let controller = Controller::new(options);
-    Exposing::start(slot, controller, Box::new(move |order| sensor.obey(order)))
+    let obey = Box::new(move |order| sensor.obey(order));
+    Exposing::start(slot, frame_interval, controller, obey)
         .context("cannot start the exposure thread")
 }
 

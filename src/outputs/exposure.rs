@@ -51,17 +51,20 @@ pub struct Observer {
 }
 
 impl Exposing {
-    /// Starts the thread. The frames of `slot` must be measured ([`crate::pipeline::Pipeline::measure_light`]).
+    /// Starts the thread. The frames of `slot` must be measured
+    /// ([`crate::pipeline::Pipeline::measure_light`]) and come from a sensor of this frame interval.
     ///
     /// # Errors
     /// When the system has no thread for it.
     pub fn start(
         slot: Arc<LatestSlot<Arc<Frame>>>,
+        frame_interval: Duration,
         controller: Controller,
         obey: Obey,
     ) -> io::Result<Self> {
         let observer = Observer::default();
-        let mut adjusting = Adjusting { controller, obey, observer: observer.clone() };
+        let mut adjusting =
+            Adjusting { frame_interval, controller, obey, observer: observer.clone() };
         let thread = Builder::new().name("exposure".to_owned()).spawn(move || {
             loop {
                 match slot.take(LOOK_AGAIN) {
@@ -104,6 +107,7 @@ impl Observer {
 }
 
 struct Adjusting {
+    frame_interval: Duration,
     controller: Controller,
     obey: Obey,
     observer: Observer,
@@ -112,9 +116,12 @@ struct Adjusting {
 impl Adjusting {
     fn take(&mut self, frame: &Frame) {
         let Some(light) = frame.light else { return };
+        // While a network on the host ran, the sensor has gone on.
+        let since = frame.stamps.mask_ready.since(frame.stamps.received);
+        let passed = since.as_nanos() / self.frame_interval.as_nanos().max(1);
         let orders = self.controller.push(Seen {
             number: frame.sequence.saturating_sub(frame.lag_frames.into()),
-            newest: frame.sequence,
+            newest: frame.sequence + u64::try_from(passed).unwrap_or(u64::MAX / 2),
             light,
             registers: frame.sensor,
             steady: frame.sensor_steady,

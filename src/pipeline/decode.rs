@@ -142,7 +142,7 @@ pub struct Decoder {
     raw_pictures: HeldPictures,
     host: Option<HostNetwork>,
     light_meter: Option<LightMeter>,
-    /// Registers of the last raw picture that the host's network saw.
+    /// Registers of the last frame, where the host's network sees raw pictures.
     sensor_before: Option<SensorState>,
     frame: Frame,
 }
@@ -339,6 +339,7 @@ impl Decoder {
         if raw.picture.bytes.is_empty() {
             return Err(Damage::NoPicture);
         }
+        let before = self.sensor_before.replace(sensor);
         let Some(host) = self.host.as_mut().filter(|_| turn == Turn::Newest) else {
             counters.inputs += 1;
             counters.skipped_inputs += 1;
@@ -360,7 +361,6 @@ impl Decoder {
         frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
         frame.kpi = None;
         frame.sensor = sensor;
-        let before = self.sensor_before.replace(sensor);
         frame.sensor_steady = before.is_none_or(|before| before.has_exposure_of(&sensor));
         frame.stamps = Stamps {
             frame_start: raw.frame_start,

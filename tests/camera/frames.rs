@@ -181,9 +181,8 @@ fn controls_are_set_while_it_streams() {
     assert_eq!(sensor.set_exposure_lines(1234), Ok(1234));
     assert_eq!(sensor.set_exposure_lines(4), Ok(8), "clamped by the driver");
     assert_eq!(sensor.set_analogue_gain_code(2000), Ok(978), "clamped by the driver");
-    sensor
-        .set_colour_gains(ColourGains { red: 500, blue: 5000, ..ColourGains::default() })
-        .unwrap();
+    let gains = ColourGains { red: 500, blue: 5000, green_red: 300, green_blue: 200 };
+    assert_eq!(sensor.set_colour_gains(gains), Ok(ColourGains { blue: 4095, ..gains }));
     sensor.set_inference_window(InferenceWindow::default()).unwrap();
     let wide = InferenceWindow { left: 0, top: 0, width: 4040, height: 3040 };
     assert!(matches!(sensor.set_inference_window(wide), Err(CameraError::Unsuitable(_))));

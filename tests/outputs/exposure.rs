@@ -13,6 +13,7 @@ use qsegment::source::imx500::{CameraError, ColourGains};
 
 /// Longer than any machine needs; only a hang reaches it.
 const FOR_EVER: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_millis(33);
 
 /// A frame three stops under, measured at number 97 and come with number 100.
 fn dark_frame() -> Frame {
@@ -51,7 +52,7 @@ fn start(obey: impl Fn(Order) -> Result<Order, CameraError> + Send + 'static) ->
         obey(order)
     });
     let controller = Controller::new(Options::default());
-    let exposing = Exposing::start(Arc::clone(&slot), controller, obey).unwrap();
+    let exposing = Exposing::start(Arc::clone(&slot), INTERVAL, controller, obey).unwrap();
     Started { slot, exposing, orders }
 }
 

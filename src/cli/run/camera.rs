@@ -130,12 +130,14 @@ impl CameraRun<'_> {
         let (host, facts) = self.host(self.asked.input_size, Sees::Picture)?;
         let (width, height) = host.input_size();
         let window = chosen::window_for(self.config.source.inference_window.0, width, height)?;
-        match self.start(None, window, Picture::Bayer)? {
+        // What the second start says is nothing without the reason for it.
+        let started = self.start(None, window, Picture::Bayer);
+        match started.map_err(|failure| failure.after(reason))? {
             Started::Streams(camera) => {
                 let inference = Inference::Host(host);
                 self.chosen(*camera, facts, ColourOrder::Rgb, inference, Some(reason.to_owned()))
             }
-            Started::NetworkRefused(error) => Err(unavailable(error)),
+            Started::NetworkRefused(error) => Err(unavailable(error).after(reason)),
         }
     }
 

@@ -14,6 +14,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -220,15 +221,26 @@ impl Feed {
 pub(super) fn find(dev: &Path, can: u32, wanted: Option<&str>) -> Result<PathBuf, CameraError> {
     let entries = fs::read_dir(dev).into_iter().flatten().flatten();
     let videos = entries.filter(|e| e.file_name().to_string_lossy().starts_with("video"));
-    let mut behind: Vec<(String, PathBuf)> =
-        videos.filter_map(|e| Some((camera_before(&e.path(), can)?, e.path()))).collect();
+    let (mut behind, mut refused) = (Vec::new(), None);
+    for path in videos.map(|entry| entry.path()) {
+        match File::open(&path) {
+            Ok(node) => behind.extend(camera_before(&node, can).map(|camera| (camera, path))),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                refused = Some(CameraError::open(&path, &error));
+            }
+            // It may go at this very moment.
+            Err(_) => {}
+        }
+    }
     behind.sort();
     let named = || behind.iter().map(|(camera, _)| camera.as_str()).collect::<Vec<_>>().join(", ");
     match (behind.as_slice(), wanted) {
-        ([], _) => Err(CameraError::Unsuitable(
-            "there is no virtual camera to feed; load its module (tests/vm/virtual-imx500)"
-                .to_owned(),
-        )),
+        ([], _) => Err(refused.unwrap_or_else(|| {
+            CameraError::Unsuitable(
+                "there is no virtual camera to feed; load its module (tests/vm/virtual-imx500)"
+                    .to_owned(),
+            )
+        })),
         ([(_, path)], None) => Ok(path.clone()),
         (several, None) => Err(CameraError::Unsuitable(format!(
             "{} virtual cameras can be fed: {}; name one with --camera",
@@ -246,8 +258,7 @@ pub(super) fn find(dev: &Path, can: u32, wanted: Option<&str>) -> Result<PathBuf
 }
 
 /// Id of the virtual camera behind which a node is, if it is such a node.
-fn camera_before(path: &Path, can: u32) -> Option<String> {
-    let node = File::open(path).ok()?;
+fn camera_before(node: &File, can: u32) -> Option<String> {
     let capability = ioctl::query_capability(node.as_fd()).ok()?;
     let is_behind = text(&capability.driver) == DRIVER && capability.device_caps & can != 0;
     is_behind.then(|| text(&capability.card))

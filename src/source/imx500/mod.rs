@@ -301,7 +301,11 @@ fn configure(
     Ok(Capture {
         metadata,
         pictures,
-        metadata_len_bytes: metadata_len_bytes(metadata_format.width as usize, line_len),
+        metadata_len_bytes: match &options.network {
+            Some(_) => metadata_len_bytes(metadata_format.width as usize, line_len),
+            // The pad may still be as wide as the last network made it.
+            None => 2 * line_len,
+        },
         embedded_line_len_bytes: line_len,
         frame_interval,
         silence_limit: options.silence_limit,

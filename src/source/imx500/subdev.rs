@@ -17,6 +17,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 
 use super::error::{CameraError, GIVE_NETWORK};
+use super::exposure::{Order, Setting};
 use super::ioctl;
 use super::receiver::{METADATA_PAD, PICTURE_PAD};
 use super::uapi::Zero;
@@ -93,8 +94,19 @@ impl Sensor {
     }
 
     /// Makes the driver forget its network; the next start is one of pictures only.
+    ///
+    /// The driver's own value for that works only while the sensor is in use, and says nothing where it
+    /// does not. But every driver forgets what it has before it reads the next network: so it is given one
+    /// that cannot be read.
     pub(super) fn drop_network(&self) -> Result<(), CameraError> {
-        self.set(NETWORK_FD, DROP_NETWORK, "take the network from the driver").map(drop)
+        let doing = "take the network from the driver";
+        self.set(NETWORK_FD, DROP_NETWORK, doing)?;
+        let empty = in_memory(&[]);
+        let empty = empty.map_err(|error| CameraError::open(Path::new("memfd"), &error))?;
+        match ioctl::set_control(self.subdev.as_fd(), NETWORK_FD, empty.as_raw_fd()) {
+            Ok(_) | Err(Errno::INVAL) => Ok(()),
+            Err(errno) => Err(self.refused(doing, errno)),
+        }
     }
 
     /// Sets the mode; gives the format of the picture pad, whose Bayer order follows the flips.
@@ -143,19 +155,29 @@ impl Sensor {
         let values = window_control(window)?;
         let doing = "set the inference window";
         let set = ioctl::set_control_of_four(self.subdev.as_fd(), INFERENCE_WINDOW, values);
-        set.map(drop).map_err(|errno| self.refused(doing, errno))
+        let set = set.map_err(|errno| self.refused(doing, errno))?;
+        if set == values {
+            return Ok(());
+        }
+        Err(CameraError::Unsuitable(format!(
+            "the driver makes {set:?} of the inference window {values:?}: is it Raspberry Pi's?"
+        )))
     }
 
-    /// Sets the gains of the ISP that feeds the network, clamped to what the sensor takes.
+    /// Sets the gains of the ISP that feeds the network, clamped to what the sensor takes; gives what was
+    /// set.
     ///
     /// # Errors
     /// When the driver refuses.
-    pub fn set_colour_gains(&self, gains: ColourGains) -> Result<(), CameraError> {
+    pub fn set_colour_gains(&self, gains: ColourGains) -> Result<ColourGains, CameraError> {
         let ColourGains { blue, green_blue, green_red, red } = gains;
         let values = [blue, green_blue, green_red, red].map(|gain| u32::from(gain.clamp(1, 0xfff)));
         let set =
             ioctl::set_control_of_four(self.subdev.as_fd(), video::V4L2_CID_NOTIFY_GAINS, values);
-        set.map(drop).map_err(|errno| self.refused("set the colour gains", errno))
+        let set = set.map_err(|errno| self.refused("set the colour gains", errno))?;
+        let [blue, green_blue, green_red, red] =
+            set.map(|gain| u16::try_from(gain).unwrap_or(u16::MAX));
+        Ok(ColourGains { blue, green_blue, green_red, red })
     }
 
     /// Sets the exposure in lines, clamped to what the frame length allows; gives what was set.
@@ -172,6 +194,21 @@ impl Sensor {
     /// When the driver refuses.
     pub fn set_analogue_gain_code(&self, code: u32) -> Result<u32, CameraError> {
         self.set_clamped(video::V4L2_CID_ANALOGUE_GAIN, code, "set the analogue gain")
+    }
+
+    /// Sets what the exposure's controller ordered; gives what the driver made of it.
+    ///
+    /// # Errors
+    /// When the driver refuses.
+    pub fn obey(&self, order: Order) -> Result<Order, CameraError> {
+        match order {
+            Order::Setting(Setting { lines, gain_code }) => {
+                let lines = self.set_exposure_lines(lines)?;
+                let gain_code = self.set_analogue_gain_code(gain_code)?;
+                Ok(Order::Setting(Setting { lines, gain_code }))
+            }
+            Order::ColourGains(gains) => self.set_colour_gains(gains).map(Order::ColourGains),
+        }
     }
 
     /// Lines of exposure that the sensor takes now.
@@ -363,10 +400,10 @@ fn window_control(window: InferenceWindow) -> Result<[u32; 4], CameraError> {
              {sensor_width}x{sensor_height} pixels: make it smaller"
         )));
     }
-    if width > MOST_COLUMNS {
+    if left > MOST_COLUMNS || width > MOST_COLUMNS {
         return Err(CameraError::Unsuitable(format!(
-            "inference window {left},{top},{width},{height} is {width} pixels wide; the driver takes at \
-             most {MOST_COLUMNS}, or the whole sensor (0,0,0,0)"
+            "inference window {left},{top},{width},{height}: the driver takes numbers of at most \
+             {MOST_COLUMNS}, or the whole sensor (0,0,0,0)"
         )));
     }
     Ok([left, top, width, height])
@@ -411,7 +448,8 @@ mod tests {
     #[test]
     fn windows_that_the_control_cannot_express_are_refused() {
         let said = |w| window_control(w).unwrap_err().to_string();
-        assert!(said(window(0, 0, 4040, 3040)).contains("the driver takes at most 4032"));
+        assert!(said(window(0, 0, 4040, 3040)).contains("numbers of at most 4032"));
+        assert!(said(window(4040, 0, 16, 100)).contains("numbers of at most 4032"));
         assert!(said(window(2000, 0, 2057, 3040)).contains("ends at (4057, 3040)"));
         assert!(said(window(u32::MAX, 0, 2, 2)).contains("ends at (4294967297, 2)"));
     }

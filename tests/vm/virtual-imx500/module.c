@@ -5,6 +5,7 @@
  */
 #include <linux/module.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "virtual.h"
 
@@ -147,6 +148,8 @@ static void free_cameras(void)
 	list_for_each_entry_safe(camera, next, &all_cameras, list) {
 		for (i = 0; i < camera->retired_count; i++) {
 			v4l2_ctrl_handler_free(&camera->retired[i]->controls);
+			/* Set by a call that was under way when the sensor was unbound. */
+			vfree(camera->retired[i]->network);
 			kfree(camera->retired[i]);
 		}
 		kfree(camera);

@@ -99,8 +99,11 @@ static int set_network(struct sensor *sensor, s32 fd)
 	if (fd < 0)
 		return 0;
 	if (fd == S32_MAX) {
-		/* Only a sensor that is in use has anything to forget. */
-		if (sensor->powered)
+		/*
+		 * The driver looks whether the device is in use. The first two ages use it only while they stream, when
+		 * this control is grabbed; the third also while it holds a network.
+		 */
+		if (age == AGE_HOLDING ? sensor->network != NULL : sensor->streaming)
 			forget_network(sensor);
 		return 0;
 	}

@@ -161,7 +161,7 @@ static u32 silence_before(struct camera *camera)
 	return silent;
 }
 
-/* Whether the frame at hand was sent, or is still to come. */
+/* Sends the frame at hand, or keeps the silence that it wants before it. */
 static void tick(struct camera *camera, u64 frame_start)
 {
 	struct buffer *fed;

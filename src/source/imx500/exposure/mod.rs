@@ -52,8 +52,7 @@ pub use light::{Light, LightMeter};
 pub use setting::{Limits, Setting};
 pub use white_balance::WhiteBalanceMode;
 
-use super::CameraError;
-use super::subdev::{ColourGains, Sensor};
+use super::subdev::ColourGains;
 use crate::formats::embedded::SensorState;
 use automatic::AutoExposure;
 use white_balance::WhiteBalance;
@@ -279,27 +278,12 @@ impl Controller {
         // At its limit it is as near as it can be.
         let stuck = stops != 0.0 && wanted.is_nearly(in_force);
         self.state.exposure_settled = self.automatic.is_settled() || stuck;
-        if self.state.exposure_settled && self.options.mode == ExposureMode::Locked {
+        // With the cap on it stands at its limit, too: that is nothing to be locked.
+        let lit = light.inside > 0.0;
+        if self.state.exposure_settled && lit && self.options.mode == ExposureMode::Locked {
             self.locked = Some(in_force);
         }
         wanted
-    }
-}
-
-impl Sensor {
-    /// Sets what a controller ordered; gives what the driver made of it.
-    ///
-    /// # Errors
-    /// When the driver refuses.
-    pub fn obey(&self, order: Order) -> Result<Order, CameraError> {
-        match order {
-            Order::Setting(Setting { lines, gain_code }) => {
-                let lines = self.set_exposure_lines(lines)?;
-                let gain_code = self.set_analogue_gain_code(gain_code)?;
-                Ok(Order::Setting(Setting { lines, gain_code }))
-            }
-            Order::ColourGains(gains) => self.set_colour_gains(gains).map(|()| order),
-        }
     }
 }
 

@@ -10,7 +10,7 @@
 //! bear least, so time comes first. Counted in stops (powers of two) of lines times gain.
 
 use super::Options;
-use crate::formats::embedded::SensorState;
+use crate::formats::embedded::{PIXELS_PER_SECOND, SensorState};
 
 /// Exposure and analogue gain, as the driver's controls and the sensor's registers have them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,8 @@ impl Limits {
     /// Those of the frame with these registers; none where they do not say.
     #[must_use]
     pub fn of(registers: &SensorState, options: &Options) -> Option<Self> {
-        let line_us = f64::from(registers.line_length_pixels.filter(|&length| length > 0)?)
-            / PIXELS_PER_MICROSECOND;
+        let line_us = f64::from(registers.line_length_pixels.filter(|&length| length > 0)?) * 1e6
+            / PIXELS_PER_SECOND as f64;
         let frame_lines = u32::from(registers.frame_length_lines?);
         let longest = options.max_time_us.map_or(u32::MAX, |time_us| whole(time_us / line_us));
         let max_lines = frame_lines.saturating_sub(UNEXPOSED_LINES).min(longest).max(MIN_LINES);
@@ -115,8 +115,6 @@ fn whole(value: f64) -> u32 {
     value as u32
 }
 
-/// Pixel rate of the driver, 744 million a second.
-const PIXELS_PER_MICROSECOND: f64 = 744.0;
 /// Least exposure that the driver takes.
 const MIN_LINES: u32 = 8;
 /// Lines of a frame that cannot be exposed (`IMX500_EXPOSURE_OFFSET`).
