@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod imx500;
+pub mod power;
 pub mod simulated;
 
 use clock::Timestamp;
