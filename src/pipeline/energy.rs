@@ -233,3 +233,215 @@ impl Metered {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Meter, Span};
+    use crate::source::Quality;
+    use crate::source::clock::Timestamp;
+    use crate::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
+    use proptest::prelude::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use std::time::Duration;
+
+    const GAP_AFTER: Duration = Duration::from_millis(300);
+
+    fn meter() -> Meter {
+        let info = InstrumentInfo {
+            source: PowerSource::Hwmon,
+            name: "ina226 1-0040".to_owned(),
+            scope: Scope::Sensor,
+            quality: Quality::Measured,
+            timed_by: TimedBy::Host,
+            definition: "",
+            uncertainty: "",
+        };
+        Meter::new(info, GAP_AFTER)
+    }
+
+    fn running() -> Meter {
+        let mut meter = meter();
+        meter.begin();
+        meter
+    }
+
+    fn sample(at_ms: u64, watts: f64) -> PowerSample {
+        PowerSample {
+            at: Timestamp(at_ms * 1_000_000),
+            source: PowerSource::Hwmon,
+            scope: Scope::Sensor,
+            watts,
+            uncertainty_watts: 0.001,
+            quality: Quality::Measured,
+            joules: None,
+        }
+    }
+
+    fn counted(at_ms: u64, joules: f64) -> PowerSample {
+        PowerSample { joules: Some(joules), ..sample(at_ms, 1.0) }
+    }
+
+    fn run(meter: &Meter, now_ms: u64) -> Span {
+        meter.metered(Timestamp(now_ms * 1_000_000)).run
+    }
+
+    fn near(got: f64, want: f64) -> bool {
+        (got - want).abs() < 1e-9
+    }
+
+    /// 0.2 W + 0.05 W sin(2 pi t / 2 s) + 0.01 W/s t, sampled every 100 ms +- 50 ms.
+    #[test]
+    fn sine_and_ramp_are_integrated_to_half_a_percent_however_the_sampling_jitters() {
+        let period = 2.0;
+        let turn = std::f64::consts::TAU / period;
+        let watts = |t: f64| 0.2 + 0.05 * (turn * t).sin() + 0.01 * t;
+        let joules = |t: f64| 0.2 * t - 0.05 / turn * (turn * t).cos() + 0.005 * t * t;
+        for seed in 0..20 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut meter = running();
+            let (mut first, mut last) = (None, 0.0);
+            for step in 1..200_u64 {
+                let at_ms = step * 100 + rng.random_range(0..100) - 50;
+                last = at_ms as f64 / 1e3;
+                first.get_or_insert(last);
+                meter.push(sample(at_ms, watts(last)), step * 3);
+            }
+            let span = run(&meter, 20_000);
+            let want = joules(last) - joules(first.unwrap());
+            let off = (span.joules / want - 1.0).abs();
+            assert!(off < 0.005, "seed {seed}: {} J, want {want} J", span.joules);
+            assert_eq!((span.gaps, span.frames), (0, 198 * 3));
+        }
+    }
+
+    #[test]
+    fn a_gap_is_not_bridged_but_told() {
+        let mut meter = running();
+        for (at_ms, frames) in [(0, 0), (300, 9), (601, 18), (900, 27)] {
+            meter.push(sample(at_ms, 2.0), frames);
+        }
+        let span = run(&meter, 900);
+        assert!(near(span.joules, 2.0 * 0.599), "{span:?}");
+        assert_eq!((span.gaps, span.uncovered), (1, Duration::from_millis(301)));
+        assert_eq!(span.covered, Duration::from_millis(599));
+        // The frames of the gap have no energy.
+        assert_eq!(span.frames, 18);
+        assert!(near(span.uncertainty_joules, 0.001 * 0.599), "{span:?}");
+    }
+
+    #[test]
+    fn a_counter_bridges_a_gap_unless_it_has_begun_anew() {
+        let mut meter = running();
+        meter.push(counted(0, 10.0), 0);
+        meter.push(counted(5_000, 12.5), 150);
+        let span = run(&meter, 5_000);
+        assert!(near(span.joules, 2.5), "{span:?}");
+        assert_eq!((span.gaps, span.frames), (0, 150));
+        meter.fail("restarted");
+        meter.interrupt();
+        meter.push(counted(6_000, 12.5), 180);
+        meter.push(counted(7_000, 13.0), 210);
+        let span = run(&meter, 7_000);
+        assert!(near(span.joules, 3.0), "{span:?}");
+        assert_eq!((span.gaps, span.frames), (1, 180));
+        assert_eq!(span.uncovered, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_failed_reading_is_counted_and_the_next_one_joined_to_the_last() {
+        let mut meter = running();
+        meter.push(sample(0, 1.0), 0);
+        meter.fail("malformed");
+        meter.fail("malformed");
+        meter.push(sample(200, 1.0), 6);
+        let metered = meter.metered(Timestamp(200_000_000));
+        assert_eq!(metered.failures, [("malformed", 2)]);
+        assert!(near(metered.run.joules, 0.2));
+    }
+
+    #[test]
+    fn an_instrument_that_falls_silent_has_no_newest_power() {
+        let mut meter = running();
+        meter.push(sample(0, 1.0), 0);
+        meter.push(sample(100, 1.0), 3);
+        assert!(meter.metered(Timestamp(400_000_000)).newest.is_some());
+        let silent = meter.metered(Timestamp(5_100_000_000));
+        assert_eq!(silent.newest, None);
+        assert_eq!((silent.run.gaps, silent.run.uncovered), (1, Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn idle_is_subtracted_and_uncertainties_are_propagated() {
+        let mut meter = meter();
+        meter.push(sample(0, 0.1), 0);
+        meter.push(sample(200, 0.1), 0);
+        meter.begin();
+        for step in 0..=10_u32 {
+            let at_ms = 300 + u64::from(step) * 100;
+            meter.push(sample(at_ms, 0.4), u64::from(step) * 3);
+        }
+        let metered = meter.metered(Timestamp(1_300_000_000));
+        assert!(near(metered.idle.watts().unwrap().value, 0.1));
+        let above = metered.watts_above_idle().unwrap();
+        assert!(near(above.value, 0.3), "{above:?}");
+        assert!(near(above.uncertainty, 0.001 * 2.0_f64.sqrt()), "{above:?}");
+        // 1 s, 30 frames.
+        assert!(near(metered.run.joules_per_frame().unwrap().value, 0.4 / 30.0));
+        assert!(near(metered.joules_above_idle_per_frame().unwrap().value, 0.01));
+    }
+
+    #[test]
+    fn nothing_covered_is_no_figure() {
+        let mut meter = running();
+        meter.push(sample(0, 1.0), 0);
+        let metered = meter.metered(Timestamp(0));
+        assert_eq!(metered.run.watts(), None);
+        assert_eq!(metered.run.joules_per_frame(), None);
+        assert_eq!(metered.watts_above_idle(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_is_covered_or_not_and_energy_lies_between_extremes(
+            steps in prop::collection::vec((0_u64..600, 0.0_f64..3.0), 2..100),
+        ) {
+            let mut meter = running();
+            let (mut at_ms, mut frames) = (0, 0);
+            for (after_ms, watts) in &steps {
+                at_ms += after_ms;
+                frames += 3;
+                meter.push(sample(at_ms, *watts), frames);
+            }
+            let span = run(&meter, at_ms);
+            let first_ms = steps[0].0;
+            prop_assert_eq!(
+                span.covered + span.uncovered,
+                Duration::from_millis(at_ms - first_ms)
+            );
+            let most = steps.iter().map(|(_, watts)| *watts).fold(0.0, f64::max);
+            let least = steps.iter().map(|(_, watts)| *watts).fold(3.0, f64::min);
+            let seconds = span.covered.as_secs_f64();
+            prop_assert!(span.joules <= most * seconds + 1e-9);
+            prop_assert!(span.joules >= least * seconds - 1e-9);
+            prop_assert!(span.frames <= frames);
+        }
+
+        #[test]
+        fn equal_power_gives_its_own_mean_whatever_the_intervals(
+            steps in prop::collection::vec(1_u64..300, 1..100),
+            watts in 0.001_f64..5.0,
+        ) {
+            let mut meter = running();
+            let mut at_ms = 0;
+            meter.push(sample(0, watts), 0);
+            for after_ms in steps {
+                at_ms += after_ms;
+                meter.push(sample(at_ms, watts), 0);
+            }
+            let mean = run(&meter, at_ms).watts().unwrap();
+            prop_assert!((mean.value / watts - 1.0).abs() < 1e-9);
+            prop_assert!((mean.uncertainty / 0.001 - 1.0).abs() < 1e-9);
+        }
+    }
+}

@@ -166,30 +166,22 @@ impl Instrument for Hwmon {
     }
 
     fn read(&mut self, at: Timestamp) -> Result<Option<PowerSample>, ReadError> {
-        match self.sample(at) {
-            // A driver bound again may have another number.
-            Err(gone @ ReadError::Gone { .. }) => {
-                let again =
-                    chips(&self.root).into_iter().find(|chip| chip.place == self.chip.place);
-                match again {
-                    Some(again) if again.folder != self.chip.folder => {
-                        self.chip = again;
-                        self.sample(at)
-                    }
-                    _ => Err(gone),
-                }
-            }
-            said => said,
+        // A driver bound again may have another number, and another chip may have got this one's.
+        if place(&self.chip.folder).as_deref() != Some(&self.chip.place) {
+            let again = chips(&self.root).into_iter().find(|chip| chip.place == self.chip.place);
+            self.chip = again.ok_or_else(|| ReadError::Gone {
+                path: self.chip.folder.clone(),
+                cause: format!("{} is no longer there", self.chip),
+            })?;
         }
+        self.sample(at)
     }
 }
 
 impl Chip {
     fn at(folder: PathBuf) -> Option<Self> {
         let model = Model::named(&attribute::text(&folder.join("name")).ok()?)?;
-        let device = fs::read_link(folder.join("device")).ok();
-        let place = device.as_deref().or(Some(&folder)).and_then(Path::file_name)?;
-        let place = place.to_string_lossy().into_owned();
+        let place = place(&folder)?;
         let label = attribute::text(&folder.join("label")).ok();
         Some(Self { folder, model, place, label })
     }
@@ -204,6 +196,12 @@ impl Chip {
             },
         }
     }
+}
+
+/// Bus and address, which the link to the device ends with.
+fn place(folder: &Path) -> Option<String> {
+    let device = fs::read_link(folder.join("device")).ok()?;
+    Some(device.file_name()?.to_string_lossy().into_owned())
 }
 
 /// In the order of their places, whatever their folders' numbers.
