@@ -6,6 +6,7 @@
 //!   status     a line now and then                                            (status.rs)
 //!   capture, decode   the pipeline's own          web   the page's own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
+//!   power-...  one an instrument for power
 //! ```
 //!
 //! What can be known to be wrong is found before the first frame: network, scene, port, report folder.
@@ -14,6 +15,7 @@ mod camera;
 pub(crate) mod chosen;
 mod condition;
 mod dump;
+mod power;
 mod status;
 pub(crate) mod stop;
 mod table;
@@ -47,6 +49,7 @@ use super::{Failure, Form, write};
 use chosen::Asked;
 use condition::{Condition, Verdict};
 use dump::{Dumped, Dumping};
+use power::Power;
 use table::Table;
 
 /// Run the daemon: camera or simulated sensor, network, live page
@@ -201,7 +204,9 @@ pub(crate) fn run(
     let host_clock = Clock::monotonic(stop.clone());
     // From here on, since an upload can take minutes.
     stop::obey_signals(stop.clone())?;
+    let mut power = Power::start(&config, &host_clock)?;
     let opened = Opened::new(args, &config, &stop, &host_clock)?;
+    power.check(&opened.facts)?;
 
     // Gains of the sensor's ISP change nothing in raw pictures.
     let frame_interval = opened.source.info().frame_interval;
@@ -224,12 +229,17 @@ pub(crate) fn run(
     let began = host_clock.now();
     let running = pipeline.start(opened.source, host_clock.clone());
     let observer = running.observer();
+    power.begin(&observer, &opened.facts)?;
+    let meters = power.meters();
+    let snapshot_now = {
+        let (observer, meters) = (observer.clone(), meters.clone());
+        move || Snapshot { power: meters.metered(), ..observer.snapshot() }
+    };
     let serving = match (opened.web, shown) {
         (Some(web), Some(slot)) => {
-            let observer = observer.clone();
             let serving = web.serve(Feed {
                 slot,
-                snapshot: Arc::new(move || observer.snapshot()),
+                snapshot: Arc::new(snapshot_now.clone()),
                 facts: opened.facts.clone(),
                 clock: host_clock.clone(),
                 stale_after: config.pipeline.stale_after(),
@@ -248,16 +258,17 @@ pub(crate) fn run(
     }
     let ended = running.wait();
     let elapsed = host_clock.now().since(began);
+    power.end();
     stop.raise();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
     drop(serving);
     drop(exposing);
     let (snapshot, failure) = match ended {
-        Ok(snapshot) => (snapshot, None),
+        Ok(_) => (snapshot_now(), None),
         // What was seen until then is reported all the same.
         Err(RunError::Source(error)) => {
             let last_error = Some(error.to_string());
-            let snapshot = Snapshot { last_error, ..observer.snapshot() };
+            let snapshot = Snapshot { last_error, ..snapshot_now() };
             (snapshot, Some(Failure::unavailable(error)))
         }
         Err(bug @ (RunError::Panicked { .. } | RunError::Thread { .. })) => return Err(bug.into()),

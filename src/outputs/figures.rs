@@ -1,6 +1,8 @@
 //! Every figure with its name, unit, quality and definition: one wording for report, page and
 //! metrics.
 
+pub mod power;
+
 use std::time::Duration;
 
 use serde::Serialize;

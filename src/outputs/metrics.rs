@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::figures::power::{PowerFigures, UncertainFigure};
 use super::figures::{COUNTERS, Facts, SensorRates, definition};
 use crate::pipeline::Snapshot;
 use crate::source::Quality;
@@ -74,7 +75,8 @@ impl Collector for Scrape {
             drops,
         )?;
         self.stages(&mut encoder)?;
-        self.rates(&mut encoder)
+        self.rates(&mut encoder)?;
+        self.power(&mut encoder)
     }
 }
 
@@ -149,6 +151,76 @@ impl Scrape {
         }
         Ok(())
     }
+}
+
+impl Scrape {
+    /// One sample an instrument; nothing of those that have no value, so that a silent one leaves no old number.
+    fn power(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let figures: Vec<_> = self.snapshot.power.iter().map(PowerFigures::from).collect();
+        if figures.is_empty() {
+            return Ok(());
+        }
+        for (name, unit, help, figure) in GAUGES {
+            let unit = Unit::Other(unit.to_owned());
+            let mut family =
+                encoder.encode_descriptor(name, help, Some(&unit), MetricType::Gauge)?;
+            for of in &figures {
+                if let Some(value) = figure(of).figure.value {
+                    ConstGauge::new(value).encode(family.encode_family(&labels(of))?)?;
+                }
+            }
+        }
+        let help =
+            "Energy over the covered time of the run; scopes contain one another, never add them";
+        let unit = Some(&Unit::Joules);
+        let mut family = encoder.encode_descriptor("energy", help, unit, MetricType::Counter)?;
+        for of in &figures {
+            let joules = of.energy.figure.value.unwrap_or_default();
+            ConstCounter::new(joules).encode(family.encode_family(&labels(of))?)?;
+        }
+        let help = "Time of the run over which no energy was integrated";
+        let unit = Some(&Unit::Seconds);
+        let mut family =
+            encoder.encode_descriptor("power_uncovered", help, unit, MetricType::Gauge)?;
+        for of in &figures {
+            let seconds = of.uncovered.value.unwrap_or_default();
+            ConstGauge::new(seconds).encode(family.encode_family(&labels(of))?)?;
+        }
+        let help = "Readings of an instrument for power that failed";
+        let mut family =
+            encoder.encode_descriptor("power_failures", help, None, MetricType::Counter)?;
+        for of in &figures {
+            for (reason, times) in &of.failures {
+                let [scope, source, _] = labels(of);
+                let labels = [scope, source, ("reason", reason)];
+                ConstCounter::new(*times).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+type Gauge = (&'static str, &'static str, &'static str, fn(&PowerFigures) -> &UncertainFigure);
+
+const GAUGES: [Gauge; 3] = [
+    ("power", "watts", "Power of a scope now; scopes contain one another, never add them", |of| {
+        &of.power
+    }),
+    ("idle_power", "watts", "Power of a scope before the source was opened", |of| &of.idle_power),
+    (
+        "energy_per_frame",
+        "joules",
+        "Energy of a scope over the sensor frames since the start",
+        |of| &of.energy_per_frame,
+    ),
+];
+
+fn labels(of: &PowerFigures) -> [(&'static str, &'static str); 3] {
+    [
+        ("scope", of.scope.name()),
+        ("source", of.source.name()),
+        ("quality", quality_name(of.quality)),
+    ]
 }
 
 fn counts(

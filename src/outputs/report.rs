@@ -15,6 +15,7 @@ use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 
 use super::exposure::ExposureFigures;
+use super::figures::power::PowerFigures;
 use super::figures::{
     COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorFigures, SensorRates,
     StageFigures, sensor_time,
@@ -112,6 +113,8 @@ pub struct Timing {
     pub stages: Vec<StageFigures>,
     /// Host time over sensor time.
     pub slow_motion_factor: Figure,
+    /// Power and energy, one entry an instrument; scopes contain one another, so no two are ever added.
+    pub power: Vec<PowerFigures>,
     /// Frames that an output was too slow for, by queue.
     pub queue_drops: BTreeMap<&'static str, u64>,
 }
@@ -214,6 +217,7 @@ impl Timing {
                 definition: "host time of the run over the sensor time its buffers cover; 1 is real \
                              time, above 1 slow motion, below 1 faster than a sensor",
             },
+            power: snapshot.power.iter().map(PowerFigures::from).collect(),
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
         }
     }

@@ -18,11 +18,13 @@
 
 mod arrivals;
 pub mod decode;
+pub mod energy;
 mod frames;
 pub mod geometry;
 mod held;
 pub mod host;
 pub mod latency;
+pub mod metering;
 mod numbering;
 pub mod pairing;
 pub mod queue;
@@ -30,7 +32,7 @@ mod running;
 pub mod skeleton;
 pub mod vessels;
 
-pub use running::{Observer, RunError, Running};
+pub use running::{Observer, Progress, RunError, Running};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,6 +174,9 @@ pub struct Snapshot {
     pub sensor_span: Option<(Timestamp, Timestamp)>,
     /// The last readable error of a buffer, for the status page.
     pub last_error: Option<String>,
+    /// What each instrument for power has said so far. An [`Observer`] knows none: whoever has a
+    /// [`Metering`](metering::Metering) adds it.
+    pub power: Vec<energy::Metered>,
     /// Host clock when the snapshot was taken.
     pub taken_at: Timestamp,
 }

@@ -153,9 +153,31 @@ impl Observer {
             queue_drops,
             sensor_span: of_decode.sensor_span,
             last_error: of_decode.last_error.clone(),
+            power: Vec::new(),
             taken_at: shared.host_clock.now(),
         }
     }
+    /// How far the run is: what costs less than a snapshot.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        let of_decode = lock(&self.shared.of_decode);
+        let streamed = of_decode.sensor_span.map_or(Duration::ZERO, |(first, last)| {
+            last.since(first) + self.shared.info.frame_interval
+        });
+        let Counters { buffers, outputs, .. } = of_decode.counters;
+        Progress { buffers, outputs, streamed }
+    }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Buffers taken from the source.
+    pub buffers: u64,
+    /// Valid output tensors.
+    pub outputs: u64,
+    /// Sensor time that the buffers cover: each stands for one frame interval.
+    pub streamed: Duration,
 }
 
 /// What both threads and all observers see.

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod imx500;
 pub mod inference_window;
+pub mod power;
 pub mod simulated;
 
 use clock::Timestamp;

@@ -58,6 +58,16 @@ fn every_line_is_openmetrics_and_every_figure_is_there() {
         ("qsegment_stage_frames_total{stage=\"tensor_to_mask\"}", 149.0),
         ("qsegment_tensor_rate_hertz", 15.0),
         ("qsegment_newest_mask_age_seconds", 0.25),
+        ("qsegment_power_watts{scope=\"sensor\",source=\"hwmon\",quality=\"measured\"}", 0.26),
+        (
+            "qsegment_energy_joules_total{scope=\"sensor\",source=\"hwmon\",quality=\"measured\"}",
+            2.5,
+        ),
+        (
+            "qsegment_energy_per_frame_joules{scope=\"sensor\",source=\"hwmon\",quality=\"measured\"}",
+            0.01,
+        ),
+        ("qsegment_power_failures_total{scope=\"sensor\",source=\"hwmon\",reason=\"gone\"}", 3.0),
     ] {
         assert_eq!(samples.get(sample), Some(&value), "{sample}");
     }
@@ -77,10 +87,12 @@ fn leaves_out_what_is_not_known_yet() {
     empty.stages.clear();
     empty.injected_faults.clear();
     empty.device_events.clear();
+    empty.power[0].newest = None;
     let text = encode(&empty, &facts(), None);
     let samples = parsed(&text);
     assert!(!samples.keys().any(|name| name.contains("age") || name.contains("rate")), "{text}");
     assert!(!text.contains("injected"), "{text}");
+    assert!(!samples.keys().any(|name| name.starts_with("qsegment_power_watts")), "{text}");
 }
 
 #[test]

@@ -91,6 +91,57 @@ fn says_that_the_host_ran_the_network_and_why() {
     assert!(to.contains("where the host runs the network, that run is in it"), "{to}");
 }
 
+#[test]
+fn power_and_energy_have_uncertainty_scope_and_definition() {
+    let written = serde_json::to_value(report()).unwrap();
+    let power = written["timing"]["power"].as_array().unwrap();
+    assert_eq!(power.len(), 1);
+    let sensor = &power[0];
+    for (key, value) in [
+        ("source", json!("hwmon")),
+        ("scope", json!("sensor")),
+        ("quality", json!("measured")),
+        ("instrument", json!("ina226 1-0040")),
+        ("frames", json!(250)),
+        ("gaps", json!(1)),
+        ("failures", json!({"gone": 3})),
+    ] {
+        assert_eq!(sensor[key], value, "{key}");
+    }
+    assert_eq!(sensor["uncovered"]["value"], 1.5);
+    let off = 0.0005_f64 * 2.0_f64.sqrt();
+    for (key, value, uncertainty) in [
+        ("power", 0.26, 0.0005),
+        ("mean_power", 0.25, 0.0005),
+        ("idle_power", 0.1, 0.0005),
+        ("power_above_idle", 0.15, off),
+        ("energy", 2.5, 0.005),
+        ("energy_per_frame", 0.01, 0.00002),
+        ("energy_above_idle_per_frame", 0.006, off * 0.04),
+    ] {
+        let figure = &sensor[key];
+        let near = |got: &Value, want: f64| (got.as_f64().unwrap() - want).abs() < 1e-12;
+        assert!(near(&figure["value"], value), "{key}: {figure}");
+        assert!(near(&figure["uncertainty"], uncertainty), "{key}: {figure}");
+        assert_eq!(figure["quality"], "measured");
+        assert!(!figure["definition"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_silent_instrument_has_no_power_and_a_model_no_uncertainty() {
+    let mut silent = snapshot();
+    silent.power[0].newest = None;
+    let written = serde_json::to_value(Report::new(&silent, &facts(), run_time(), None)).unwrap();
+    let figure = &written["timing"]["power"][0]["power"];
+    assert_eq!((&figure["value"], &figure["uncertainty"]), (&Value::Null, &Value::Null));
+    silent.power[0].info.quality = qsegment::source::Quality::Simulated;
+    let written = serde_json::to_value(Report::new(&silent, &facts(), run_time(), None)).unwrap();
+    let figure = &written["timing"]["power"][0]["mean_power"];
+    assert_eq!(figure["uncertainty"], Value::Null);
+    assert_eq!(figure["quality"], "simulated");
+}
+
 /// 250 buffers, 40 ms each, are 10 s of sensor time; the host took 5 s for them.
 #[test]
 fn rates_are_on_the_sensor_clock() {

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use qsegment::formats::embedded::{LinePacking, SensorState};
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts, Seen};
+use qsegment::pipeline::energy::{Metered, Span};
 use qsegment::pipeline::latency::{Stage, StageLatency};
 use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
 use qsegment::source::clock::Timestamp;
+use qsegment::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
 use qsegment::source::{Quality, SourceInfo};
 
 pub(crate) const GREY: u8 = 100;
@@ -79,7 +81,43 @@ pub(crate) fn snapshot() -> Snapshot {
         queue_drops: vec![("web", 4)],
         sensor_span: Some((Timestamp(1_000_000_000), Timestamp(10_960_000_000))),
         last_error: None,
+        power: vec![metered()],
         taken_at: Timestamp(5),
+    }
+}
+
+/// 10 s at 250 mW with 250 frames, 2 s at 100 mW before; half a milliwatt of uncertainty.
+pub(crate) fn metered() -> Metered {
+    let span = |seconds: u64, watts: f64, frames| Span {
+        joules: watts * seconds as f64,
+        uncertainty_joules: 0.0005 * seconds as f64,
+        covered: Duration::from_secs(seconds),
+        frames,
+        ..Span::default()
+    };
+    Metered {
+        info: InstrumentInfo {
+            source: PowerSource::Hwmon,
+            name: "ina226 1-0040".to_owned(),
+            scope: Scope::Sensor,
+            quality: Quality::Measured,
+            timed_by: TimedBy::Host,
+            definition: "power through a shunt",
+            uncertainty: "resolution",
+        },
+        newest: Some(PowerSample {
+            at: Timestamp(5),
+            source: PowerSource::Hwmon,
+            scope: Scope::Sensor,
+            watts: 0.26,
+            uncertainty_watts: 0.0005,
+            quality: Quality::Measured,
+            joules: None,
+        }),
+        idle: span(2, 0.1, 0),
+        run: Span { gaps: 1, uncovered: Duration::from_millis(1500), ..span(10, 0.25, 250) },
+        readings: 118,
+        failures: vec![("gone", 3)],
     }
 }
 

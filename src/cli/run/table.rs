@@ -4,6 +4,7 @@ use std::fmt;
 
 use qsegment::outputs::DISCLAIMER;
 use qsegment::outputs::figures::StageFigures;
+use qsegment::outputs::figures::power::UncertainFigure;
 use qsegment::outputs::report::Report;
 use qsegment::pipeline::Snapshot;
 use qsegment::source::Quality;
@@ -29,6 +30,7 @@ impl fmt::Display for Table<'_> {
         self.faults(f)?;
         writeln!(f)?;
         self.stages(f)?;
+        self.power(f)?;
         write!(f, "\nWhat each figure means is in report.json (--report) and --json. {DISCLAIMER}")
     }
 }
@@ -76,6 +78,50 @@ impl Table<'_> {
             writeln!(f, "   {}", quality(stage.quality))?;
         }
         Ok(())
+    }
+}
+
+impl Table<'_> {
+    /// Nothing without an instrument.
+    fn power(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let power = &self.report.timing.power;
+        if power.is_empty() {
+            return Ok(());
+        }
+        writeln!(
+            f,
+            "\n{:<17}{:>19}{:>19}{:>19}",
+            "power", "mean mW", "above idle mW", "mJ a frame"
+        )?;
+        for of in power {
+            let scope = format!("{}, {}", of.scope.name(), of.source.name());
+            let [mean, above, frame] =
+                [&of.mean_power, &of.power_above_idle, &of.energy_per_frame].map(milli);
+            write!(f, "{scope:<17}{mean:>19}{above:>19}{frame:>19}   {}", quality(of.quality))?;
+            if of.gaps > 0 {
+                let seconds = of.uncovered.value.unwrap_or_default();
+                write!(f, ", {} gaps of {seconds:.1} s together", of.gaps)?;
+            }
+            let failed: u64 = of.failures.values().sum();
+            if failed > 0 {
+                write!(f, ", {failed} readings failed")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// In thousandths of its unit, with what it may be off by.
+fn milli(figure: &UncertainFigure) -> String {
+    let milli = |value: f64| match value * 1e3 {
+        milli if milli.abs() < 99.95 => format!("{milli:.2}"),
+        milli => format!("{milli:.0}"),
+    };
+    match (figure.figure.value, figure.uncertainty) {
+        (None, _) => "-".to_owned(),
+        (Some(value), None) => milli(value),
+        (Some(value), Some(uncertainty)) => format!("{} ± {}", milli(value), milli(uncertainty)),
     }
 }
 

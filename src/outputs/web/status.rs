@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::recent::RecentRates;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
+use crate::outputs::figures::power::PowerFigures;
 use crate::outputs::figures::{
     COUNTERS, Facts, Ladder, NetworkFacts, Seen, SensorFigures, SensorRates, StageFigures,
     milliseconds,
@@ -43,6 +44,8 @@ pub(super) struct Status<'a> {
     injected_faults: BTreeMap<&'static str, u64>,
     device_events: BTreeMap<&'static str, u64>,
     queue_drops: BTreeMap<&'static str, u64>,
+    /// One entry an instrument; never added.
+    power: Vec<PowerFigures>,
     last_error: Option<&'a str>,
 }
 
@@ -106,6 +109,7 @@ impl<'a> Status<'a> {
             injected_faults: snapshot.injected_faults.iter().copied().collect(),
             device_events: snapshot.device_events.iter().copied().collect(),
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
+            power: snapshot.power.iter().map(PowerFigures::from).collect(),
             last_error: snapshot.last_error.as_deref(),
         }
     }

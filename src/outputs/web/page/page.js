@@ -44,6 +44,12 @@ function set(id, text) {
 
 const fixed = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
 const ms = (value) => (value < 9.995 ? value.toFixed(2) : value < 99.95 ? value.toFixed(1) : value.toFixed(0));
+const digits = (milli) => (milli < 99.95 ? milli.toFixed(1) : milli.toFixed(0));
+const milli = ({ value, uncertainty }) => {
+  if (value === null) return "–";
+  const by = uncertainty === null ? "" : ` ± ${digits(uncertainty * 1e3)}`;
+  return digits(value * 1e3) + by;
+};
 const words = (name) => name.replaceAll("_", " ");
 const grouped = (count) => count.toLocaleString("en");
 
@@ -118,6 +124,26 @@ function show(status) {
     definitions.replaceChildren(...status.stages.flatMap((stage) => [
       make("dt", words(stage.name)),
       make("dd", `From ${stage.from} to ${stage.to}. Clock: ${stage.clock}.`),
+    ]));
+  }
+
+  const { power } = status;
+  byId("power-block").hidden = power.length === 0;
+  byId("instruments").replaceChildren(...power.map((instrument) => {
+    const line = make("tr");
+    const name = make("th", instrument.scope);
+    name.scope = "row";
+    name.title = instrument.instrument;
+    name.append(make("span", instrument.quality, "by"));
+    const cells = [instrument.power, instrument.mean_power, instrument.energy_per_frame];
+    line.append(name, ...cells.map((figure) => make("td", milli(figure))));
+    return line;
+  }));
+  const meant = byId("power-definitions");
+  if (meant.childElementCount !== power.length * 2) {
+    meant.replaceChildren(...power.flatMap((instrument) => [
+      make("dt", `${instrument.scope}, ${instrument.instrument}`),
+      make("dd", `${instrument.definition}. Uncertainty (±): ${instrument.uncertainty}.`),
     ]));
   }
 
