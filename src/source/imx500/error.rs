@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::discovery::{DiscoveryError, group_of, not_permitted};
-use super::holder::{Holder, holders_of};
 use super::upload::UploadError;
+use crate::source::holder::{Holder, holders_of};
 
 /// Why a camera cannot be used, or not any longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
