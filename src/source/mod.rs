@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod holder;
 pub mod imx500;
+pub mod permission;
 pub mod simulated;
 
 use clock::Timestamp;

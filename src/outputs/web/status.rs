@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::recent::RecentRates;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::figures::{
     COUNTERS, Facts, Ladder, NetworkFacts, SensorFigures, SensorRates, StageFigures, milliseconds,
 };
 use crate::outputs::overlay::Freshness;
+use crate::outputs::recent::RecentRates;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::Quality;
 use crate::source::clock::Timestamp;
