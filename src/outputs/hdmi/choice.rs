@@ -132,7 +132,10 @@ pub fn unsuitable(card: &CardFacts) -> Option<String> {
 /// Index of the connector with a screen, HDMI first; none when nothing is plugged in.
 #[must_use]
 pub fn choose_connector(connectors: &[ConnectorFacts]) -> Option<usize> {
-    let usable = |c: &ConnectorFacts| c.connected && !c.modes.is_empty();
+    // What writes pictures back into memory calls itself connected.
+    let usable = |c: &ConnectorFacts| {
+        c.connected && !c.modes.is_empty() && !c.name.starts_with("Writeback-")
+    };
     connectors
         .iter()
         .position(|c| usable(c) && c.is_hdmi())
@@ -225,6 +228,7 @@ mod tests {
         assert_eq!(choose_connector(&connectors), Some(2));
         assert_eq!(choose_connector(&connectors[..2]), Some(1));
         assert_eq!(choose_connector(&connectors[..1]), None);
+        assert_eq!(choose_connector(&[connector("Writeback-1", true)]), None);
     }
 
     #[test]
