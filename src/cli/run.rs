@@ -4,7 +4,7 @@
 //!   main       opens everything, starts the others, keeps the newest frame for the report
 //!   signals    Ctrl-C and SIGTERM: the first stops, the second exits          (stop.rs)
 //!   status     a line now and then                                            (status.rs)
-//!   capture, decode   the pipeline's own          web   the page's own
+//!   capture, decode   the pipeline's own          web, hdmi   the outputs' own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
 //!   power-...  one an instrument for power
 //! ```
@@ -29,6 +29,7 @@ use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::Facts;
+use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
 use qsegment::outputs::web::{Feed, Serving, Web};
@@ -41,7 +42,8 @@ use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::faults::FaultPlan;
 
 use super::config::{
-    Config, Fault, Inference, Kind, Listen, NetworkFile, Pace, Picture, SceneName, Switch, Window,
+    Config, DisplayOutput, Fault, Inference, Kind, Listen, NetworkFile, Pace, Picture, SceneName,
+    Switch, Window,
 };
 use super::network::{self, InputSize};
 use super::out::{Out, OutError, tell};
@@ -120,6 +122,10 @@ pub(crate) struct RunArgs {
     /// No page
     #[arg(long)]
     no_web: bool,
+    /// Show on a screen at this machine: on whichever card has one (auto), or on this one; with this option it
+    /// must be there
+    #[arg(long, value_name = "CARD", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    hdmi: Option<DisplayOutput>,
 }
 
 impl RunArgs {
@@ -185,6 +191,9 @@ impl RunArgs {
             config.web.listen = Listen::Off;
         }
         config.web.listen = self.listen.unwrap_or(config.web.listen);
+        if let Some(output) = &self.hdmi {
+            config.hdmi.output = output.clone();
+        }
         config
     }
 }
@@ -225,15 +234,33 @@ pub(crate) fn run(
         .map(|sensor| expose(&config, balances, frame_interval, &mut pipeline, sensor))
         .transpose()?;
     let exposure = exposing.as_ref().map(Exposing::observer);
+    let on_screen = opened.hdmi.is_some().then(|| pipeline.latest("hdmi"));
     let started = SystemTime::now();
     let began = host_clock.now();
     let running = pipeline.start(opened.source, host_clock.clone());
     let observer = running.observer();
+    let showing = match (opened.hdmi, on_screen) {
+        (Some(display), Some(slot)) => {
+            let observer = observer.clone();
+            let showing = display.show(hdmi::Feed {
+                slot,
+                snapshot: Arc::new(move || observer.snapshot()),
+                clock: host_clock.clone(),
+                stale_after: config.pipeline.stale_after(),
+            });
+            Some(showing.map_err(Failure::unavailable)?)
+        }
+        _ => None,
+    };
+    let screen = showing.as_ref().map(hdmi::Showing::observer);
     power.begin(&observer, &opened.facts)?;
     let meters = power.meters();
     let snapshot_now = {
-        let (observer, meters) = (observer.clone(), meters.clone());
-        move || Snapshot { power: meters.metered(), ..observer.snapshot() }
+        let (observer, meters, screen) = (observer.clone(), meters.clone(), screen.clone());
+        move || {
+            let snapshot = Snapshot { power: meters.metered(), ..observer.snapshot() };
+            with_screen(snapshot, screen.as_ref())
+        }
     };
     let serving = match (opened.web, shown) {
         (Some(web), Some(slot)) => {
@@ -263,6 +290,7 @@ pub(crate) fn run(
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
     drop(serving);
     drop(exposing);
+    drop(showing);
     let (snapshot, failure) = match ended {
         Ok(_) => (snapshot_now(), None),
         // What was seen until then is reported all the same.
@@ -297,6 +325,12 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
+/// The pipeline knows nothing of what was shown; the screen has timed it.
+fn with_screen(mut snapshot: Snapshot, screen: Option<&hdmi::Observer>) -> Snapshot {
+    snapshot.stages.extend(screen.map(hdmi::Observer::stages).unwrap_or_default());
+    snapshot
+}
+
 /// Frames that wait for the main thread, which only keeps the newest.
 const REPORT_QUEUE_LEN: usize = 4;
 
@@ -329,6 +363,7 @@ struct Opened {
     /// What the source makes of the pipeline.
     pipeline: Options,
     web: Option<Web>,
+    hdmi: Option<Hdmi>,
     folder: Option<ReportFolder>,
     dumped: Option<Dumped>,
 }
@@ -344,6 +379,7 @@ impl Opened {
             Listen::Off => None,
             Listen::At(address) => Some(Web::bind(address)?),
         };
+        let hdmi = display(config, args.hdmi.is_some())?;
         if let Some(path) = &args.dump_metadata {
             write::can_write(path)?;
         }
@@ -360,7 +396,24 @@ impl Opened {
             None => (chosen.source, None),
         };
         let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
-        Ok(Self { source, sensor, facts, pipeline, web, folder, dumped })
+        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, dumped })
+    }
+}
+
+/// The screen, if one is wanted. Without one the run goes on unless the command line or a card's name says that
+/// it must be there.
+fn display(config: &Config, must_be: bool) -> Result<Option<Hdmi>, Failure> {
+    let Some(options) = config.hdmi.options(config.overlay.style(Scale::One)) else {
+        return Ok(None);
+    };
+    match Hdmi::claim(options) {
+        Ok(hdmi) => Ok(Some(hdmi)),
+        Err(error) if !must_be && config.hdmi.output == DisplayOutput::Auto => {
+            tracing::warn!("display: none, {error}");
+            Ok(None)
+        }
+        Err(error @ DisplayError::NoMode { .. }) => Err(Failure::configuration(error)),
+        Err(error) => Err(Failure::unavailable(error)),
     }
 }
 

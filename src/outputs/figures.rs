@@ -156,6 +156,24 @@ pub fn definition(stage: Stage) -> StageDefinition {
             to: "probability, mask and measurements ready",
             clock: "sensor, then host: sum of the two stages",
         },
+        Stage::MaskToCommit => StageDefinition {
+            name: "mask_to_commit",
+            from: "probability, mask and measurements ready",
+            to: "picture and mask handed to the display in one commit",
+            clock: "host",
+        },
+        Stage::CommitToFlip => StageDefinition {
+            name: "commit_to_flip",
+            from: "picture and mask handed to the display in one commit",
+            to: "start of the scan-out that shows them, by the kernel's stamp; what the panel adds is not in it",
+            clock: "host",
+        },
+        Stage::ExposureToFlip => StageDefinition {
+            name: "exposure_to_flip",
+            from: "middle of the first row's exposure: half the exposure by the sensor's registers before its end",
+            to: "start of the scan-out that shows the frame, by the kernel's stamp; what the panel adds is not in it",
+            clock: "sensor, then host",
+        },
     }
 }
 

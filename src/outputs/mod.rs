@@ -1,8 +1,9 @@
-//! What leaves the daemon: overlay, page, metrics, report.
+//! What leaves the daemon: overlay, page, display, metrics, report.
 //!
 //! ```text
 //!   LatestSlot<Arc<Frame>> --> web       draws for whoever watches, on its own threads
 //!   LatestSlot<Arc<Frame>> --> exposure  back to the camera: exposure and white balance
+//!   LatestSlot<Arc<Frame>> --> hdmi      a screen at the machine itself: picture and mask in one flip
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
 //! ```
@@ -10,9 +11,12 @@
 //! An output may be slow, may drop and may be absent; the pipeline does not notice.
 
 pub mod exposure;
+mod canvas;
 pub mod figures;
+pub mod hdmi;
 pub mod metrics;
 pub mod overlay;
+mod recent;
 pub mod report;
 pub mod web;
 pub mod whole_file;

@@ -227,7 +227,11 @@ impl Timing {
 fn is_simulated_alone(latency: &StageLatency) -> bool {
     match latency.stage {
         Stage::SensorToTensor => latency.quality == Quality::Simulated,
-        Stage::TensorToMask | Stage::SensorToMask => false,
+        Stage::TensorToMask
+        | Stage::SensorToMask
+        | Stage::MaskToCommit
+        | Stage::CommitToFlip
+        | Stage::ExposureToFlip => false,
     }
 }
 

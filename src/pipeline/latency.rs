@@ -7,6 +7,15 @@
 //!   |------------------------- SensorToMask ---------------------------|
 //! ```
 //!
+//! A display times what it has shown on its own ([`DisplayLatency`]): the pipeline does not wait for it and
+//! knows nothing of it.
+//!
+//! ```text
+//!   mask ready --- drawn ---> committed --- next flip ---> scan-out begins        host clock
+//!             |- MaskToCommit -||------ CommitToFlip -----|
+//!   middle of the exposure --- ExposureToFlip -----------|
+//! ```
+//!
 //! The two clocks never mix: a duration is taken on one of them, and only durations are added.
 //! Frame start is where the driver stamps it, at the end of the first row's exposure: exposure is
 //! not in it.
@@ -17,6 +26,7 @@ use hdrhistogram::Histogram;
 
 use super::Stamps;
 use crate::source::Quality;
+use crate::source::clock::Timestamp;
 
 /// A stage between two stamps. Definitions follow the ones people in the field use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
@@ -28,6 +38,12 @@ pub enum Stage {
     TensorToMask,
     /// Frame start to mask ready: the two above added.
     SensorToMask,
+    /// Mask ready to the commit that shows it (host clock).
+    MaskToCommit,
+    /// That commit to the flip, the start of scan-out (host clock).
+    CommitToFlip,
+    /// Middle of the exposure to the flip.
+    ExposureToFlip,
 }
 
 /// Distribution of one stage so far.
@@ -82,6 +98,49 @@ impl Latency {
     }
 }
 
+/// The distributions of what a display has shown, merged into a snapshot by whoever reads both.
+#[derive(Debug)]
+pub struct DisplayLatency {
+    stages: [Distribution; 3],
+}
+
+impl DisplayLatency {
+    /// Empty distributions. `sensor_clock` says who makes the source's time stamps.
+    #[must_use]
+    pub fn new(sensor_clock: Quality) -> Self {
+        let stages = [
+            Distribution::new(Stage::MaskToCommit, Quality::Measured),
+            Distribution::new(Stage::CommitToFlip, Quality::Measured),
+            Distribution::new(Stage::ExposureToFlip, sensor_clock),
+        ];
+        Self { stages }
+    }
+    /// Counts one frame that was shown, by the host clock. Without an `exposure` (how long the first row was
+    /// exposed; frame start is its end) nothing says when the light came.
+    pub fn record(&mut self, stamps: &Stamps, exposure: Option<Duration>, shown: Shown) {
+        let [mask_to_commit, commit_to_flip, exposure_to_flip] = &mut self.stages;
+        mask_to_commit.record(shown.committed.since(stamps.mask_ready));
+        commit_to_flip.record(shown.flipped.since(shown.committed));
+        if let Some(exposure) = exposure {
+            exposure_to_flip.record(exposure / 2 + stamps.age_at(shown.flipped));
+        }
+    }
+    /// Every stage so far, in the order in which a frame passes them.
+    #[must_use]
+    pub fn stages(&self) -> Vec<StageLatency> {
+        self.stages.iter().map(Distribution::summary).collect()
+    }
+}
+
+/// When a display has shown a frame, by the host clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// The commit was handed to the kernel.
+    pub committed: Timestamp,
+    /// Scan-out of it began.
+    pub flipped: Timestamp,
+}
+
 #[derive(Debug)]
 struct Distribution {
     stage: Stage,
@@ -128,7 +187,7 @@ const LONGEST_NS: u64 = 60_000_000_000;
 
 #[cfg(test)]
 mod tests {
-    use super::{Latency, Stage};
+    use super::{DisplayLatency, Latency, Shown, Stage};
     use crate::pipeline::Stamps;
     use crate::source::Quality;
     use crate::source::clock::Timestamp;
@@ -171,6 +230,26 @@ mod tests {
         let longest: Vec<_> = stages.iter().map(|stage| stage.max.as_millis()).collect();
         assert_eq!(longest, [30, 5, 31]);
         assert!(stages.iter().all(|stage| stage.quality == Quality::Measured));
+    }
+
+    #[test]
+    fn display_adds_half_the_exposure_and_what_came_after_the_mask() {
+        let mut latency = DisplayLatency::new(Quality::Measured);
+        let stamps = stamps(30, 1);
+        let shown = Shown {
+            committed: stamps.mask_ready.plus(Duration::from_millis(2)),
+            flipped: stamps.mask_ready.plus(Duration::from_millis(12)),
+        };
+        latency.record(&stamps, Some(Duration::from_millis(10)), shown);
+        latency.record(&stamps, None, shown);
+        let got: Vec<_> =
+            latency.stages().iter().map(|s| (s.stage, s.count, s.max.as_millis())).collect();
+        let want = [
+            (Stage::MaskToCommit, 2, 2),
+            (Stage::CommitToFlip, 2, 10),
+            (Stage::ExposureToFlip, 1, 5 + 30 + 1 + 12),
+        ];
+        assert_eq!(got, want);
     }
 
     #[test]

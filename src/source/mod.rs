@@ -1,9 +1,11 @@
 //! Where frames come from: the camera, or the simulated sensor.
 
 pub mod clock;
+pub mod holder;
 pub mod imx500;
 pub mod inference_window;
 pub mod power;
+pub mod permission;
 pub mod simulated;
 
 use clock::Timestamp;

@@ -10,17 +10,18 @@
 //! A mask that is no longer true must not be mistaken for a live one from across the room, nor in a
 //! black-and-white print: colour, picture, border and words all change.
 
+mod film;
 mod resample;
-mod signs;
 
 use std::time::Duration;
 
+use crate::outputs::canvas::Canvas;
 use crate::pipeline::Frame;
 use crate::pipeline::geometry::Size;
 use crate::pipeline::skeleton::Thinning;
 use crate::source::clock::Timestamp;
+pub use film::Film;
 pub use resample::Resample;
-use signs::Canvas;
 
 /// Whether what is shown is what the sensor sees now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,21 +205,9 @@ impl Overlay {
         }
     }
 
-    /// A pixel of the mask with a neighbour (left, right, above, below) outside it. The picture's
-    /// own edge is no contour: the vessel goes on there, only the picture ends.
     fn outline(&mut self, threshold: u8, size: Size, opacity: Opacity) {
-        let (width, height) = (size.width(), size.height());
-        let inside = |i: usize| self.scaled[i] >= threshold;
         for (i, pixel) in self.rgb.chunks_exact_mut(3).enumerate() {
-            if !inside(i) {
-                continue;
-            }
-            let (x, y) = (i % width, i / width);
-            let enclosed = (x == 0 || inside(i - 1))
-                && (x + 1 == width || inside(i + 1))
-                && (y == 0 || inside(i - width))
-                && (y + 1 == height || inside(i + width));
-            if !enclosed {
+            if is_contour(&self.scaled, threshold, size, i) {
                 blend(pixel, OUTLINE_COLOUR, opacity.weight());
             }
         }
@@ -245,15 +234,10 @@ impl Overlay {
     fn stale(&mut self, frame: &Frame, sizes: &Sizes, age: Duration) {
         resample(&mut self.picture, sizes.picture, sizes.output)
             .run::<3>(&frame.rgb, &mut self.rgb);
-        for pixel in self.rgb.chunks_exact_mut(3) {
-            // Rec. 601 luma in 1/256, halved: dim as well as grey.
-            let luma =
-                77 * u16::from(pixel[0]) + 150 * u16::from(pixel[1]) + 29 * u16::from(pixel[2]);
-            pixel.fill(luma.to_be_bytes()[0] / 2);
-        }
+        dim(&mut self.rgb);
         let mut canvas = Canvas { size: sizes.output, rgb: &mut self.rgb };
         canvas.hatched_border(STALE_COLOUR);
-        canvas.plate(&format!("STALE {:.1} s", age.as_secs_f32()), "mask withheld", STALE_COLOUR);
+        canvas.plate(&stale_title(age), STALE_EXPLANATION, STALE_COLOUR);
     }
 
     fn no_signal(&mut self, scale: Scale) -> Size {
@@ -262,9 +246,38 @@ impl Overlay {
         self.rgb.resize(size.pixels() * 3, PLACEHOLDER_GREY);
         let mut canvas = Canvas { size, rgb: &mut self.rgb };
         canvas.hatched_border(NO_SIGNAL_COLOUR);
-        canvas.plate("NO SIGNAL", "no output tensor", NO_SIGNAL_COLOUR);
+        canvas.plate(NO_SIGNAL_TITLE, NO_SIGNAL_EXPLANATION, NO_SIGNAL_COLOUR);
         size
     }
+}
+
+/// A pixel of the mask with a neighbour (left, right, above, below) outside it. The picture's
+/// own edge is no contour: the vessel goes on there, only the picture ends.
+fn is_contour(probability: &[u8], threshold: u8, size: Size, i: usize) -> bool {
+    let inside = |i: usize| probability[i] >= threshold;
+    if !inside(i) {
+        return false;
+    }
+    let (width, height) = (size.width(), size.height());
+    let (x, y) = (i % width, i / width);
+    let enclosed = (x == 0 || inside(i - 1))
+        && (x + 1 == width || inside(i + 1))
+        && (y == 0 || inside(i - width))
+        && (y + 1 == height || inside(i + width));
+    !enclosed
+}
+
+/// Takes colour and half the light from a picture that is no longer true.
+pub(super) fn dim(rgb: &mut [u8]) {
+    for pixel in rgb.chunks_exact_mut(3) {
+        // Rec. 601 luma in 1/256, halved: dim as well as grey.
+        let luma = 77 * u16::from(pixel[0]) + 150 * u16::from(pixel[1]) + 29 * u16::from(pixel[2]);
+        pixel.fill(luma.to_be_bytes()[0] / 2);
+    }
+}
+
+pub(super) fn stale_title(age: Duration) -> String {
+    format!("STALE {:.1} s", age.as_secs_f32())
 }
 
 /// The mask of a frame in black and white, row-major: 255 where `probability >= threshold`.
@@ -310,7 +323,7 @@ fn resample(kept: &mut Option<Resample>, from: Size, to: Size) -> &mut Resample 
 }
 
 /// `alpha` is 0..=256: 256 is the colour alone.
-fn blend(pixel: &mut [u8], colour: [u8; 3], alpha: u16) {
+pub(super) fn blend<const CHANNELS: usize>(pixel: &mut [u8], colour: [u8; CHANNELS], alpha: u16) {
     for (value, colour) in pixel.iter_mut().zip(colour) {
         let mixed =
             u32::from(*value) * u32::from(256 - alpha) + u32::from(colour) * u32::from(alpha);
@@ -320,7 +333,7 @@ fn blend(pixel: &mut [u8], colour: [u8; 3], alpha: u16) {
 
 /// Blue over cyan to lime: a fundus has none of these, and lightness rises with probability, so
 /// that the order survives a grey print.
-fn heat_colour(probability: u8) -> [u8; 3] {
+pub(super) fn heat_colour(probability: u8) -> [u8; 3] {
     let (from, to, along) = if probability < 128 {
         (HEAT_LOW, HEAT_MIDDLE, probability * 2)
     } else {
@@ -338,8 +351,11 @@ const HEAT_MIDDLE: [u8; 3] = [0, 180, 230];
 const HEAT_HIGH: [u8; 3] = [140, 255, 70];
 const OUTLINE_COLOUR: [u8; 3] = [0, 255, 90];
 const SKELETON_COLOUR: [u8; 3] = [255, 255, 255];
-const STALE_COLOUR: [u8; 3] = [255, 176, 0];
-const NO_SIGNAL_COLOUR: [u8; 3] = [230, 230, 230];
+pub(super) const STALE_COLOUR: [u8; 3] = [255, 176, 0];
+pub(super) const NO_SIGNAL_COLOUR: [u8; 3] = [230, 230, 230];
+pub(super) const STALE_EXPLANATION: &str = "mask withheld";
+pub(super) const NO_SIGNAL_TITLE: &str = "NO SIGNAL";
+pub(super) const NO_SIGNAL_EXPLANATION: &str = "no output tensor";
 const PLACEHOLDER_GREY: u8 = 24;
 /// The built-in network's input, until a frame says otherwise.
 const PLACEHOLDER_SIDE: usize = 320;

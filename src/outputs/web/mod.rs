@@ -14,7 +14,6 @@
 //! points its own name at 127.0.0.1 (DNS rebinding) is refused by its Host header.
 
 mod connections;
-mod recent;
 mod routes;
 mod status;
 mod views;
@@ -32,10 +31,10 @@ use super::OutputError;
 use super::exposure;
 use super::figures::Facts;
 use super::overlay::{Freshness, Overlay};
+use super::recent::Recent;
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::clock::Clock;
-use recent::Recent;
 use views::Views;
 
 /// A port that is ours, before anything is served on it.

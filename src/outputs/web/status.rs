@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::recent::RecentRates;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
 use crate::outputs::figures::power::PowerFigures;
@@ -14,6 +13,7 @@ use crate::outputs::figures::{
     milliseconds,
 };
 use crate::outputs::overlay::Freshness;
+use crate::outputs::recent::RecentRates;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::Quality;
 use crate::source::clock::Timestamp;

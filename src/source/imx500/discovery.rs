@@ -5,11 +5,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::graph::{Entity, Graph};
 use super::receiver::{Receiver, Unusable};
+use crate::source::permission::{group_of, not_permitted};
 
 /// A camera, and how its lines reach memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub enum DiscoveryError {
         entities: Vec<String>,
     },
     /// The process may not open a media device, and no camera is behind the others.
-    #[error("{}", not_permitted(.path, .group))]
+    #[error("{}", not_permitted(.path, .group.as_deref()))]
     NotPermitted {
         /// The first such device.
         path: PathBuf,
@@ -209,32 +209,6 @@ fn media_devices(dev: &Path) -> Vec<PathBuf> {
     numbered.into_iter().map(|(_, path)| path).collect()
 }
 
-pub(super) fn not_permitted(path: &Path, group: &Option<String>) -> String {
-    let step = match group {
-        Some(group) => format!(
-            "it belongs to the group {group}: run `sudo usermod -aG {group} $USER`, then log in again"
-        ),
-        None => {
-            "it belongs to root alone: give it the group video by a udev rule, as Raspberry Pi OS \
-                 does, or run as root"
-                .to_owned()
-        }
-    };
-    format!("cannot open {}: permission denied; {step}", path.display())
-}
-
-/// The group to which a node belongs; `video` on every Raspberry Pi.
-pub(super) fn group_of(path: &Path) -> Option<String> {
-    let id = fs::metadata(path).ok()?.gid();
-    group_name(&fs::read_to_string("/etc/group").unwrap_or_default(), id)
-}
-
-/// From lines `name:x:id:members`. To join root's group is no advice.
-fn group_name(groups: &str, id: u32) -> Option<String> {
-    let line = groups.lines().find(|line| line.split(':').nth(2) == Some(&id.to_string()))?;
-    Some(line.split(':').next()?.to_owned()).filter(|name| name != "root")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,22 +304,5 @@ mod tests {
         let found = media_devices(dev.path());
         assert_eq!(found, [dev.path().join("media2"), dev.path().join("media10")]);
         assert!(media_devices(&dev.path().join("nowhere")).is_empty());
-    }
-
-    #[test]
-    fn group_is_named_by_its_number_and_never_root() {
-        let groups = "root:x:0:\nvideo:x:44:pi,anna\nplugdev:x:46:pi\n";
-        assert_eq!(group_name(groups, 44).as_deref(), Some("video"));
-        assert_eq!(group_name(groups, 0), None);
-        assert_eq!(group_name(groups, 4), None);
-        let said = |group: Option<&str>| {
-            not_permitted(Path::new("/dev/media2"), &group.map(ToOwned::to_owned))
-        };
-        assert_eq!(
-            said(Some("video")),
-            "cannot open /dev/media2: permission denied; it belongs to the group video: run \
-             `sudo usermod -aG video $USER`, then log in again"
-        );
-        assert!(said(None).contains("it belongs to root alone"));
     }
 }

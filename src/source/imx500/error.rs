@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::discovery::{DiscoveryError, group_of, not_permitted};
-use super::holder::{Holder, holders_of};
+use super::discovery::DiscoveryError;
 use super::upload::UploadError;
+use crate::source::holder::{Holder, holders_of};
+use crate::source::permission::{group_of, not_permitted};
 
 /// Why a camera cannot be used, or not any longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +16,7 @@ pub enum CameraError {
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
     /// The process may not open a node of the camera.
-    #[error("{}", not_permitted(.path, .group))]
+    #[error("{}", not_permitted(.path, .group.as_deref()))]
     NotPermitted {
         /// Which node.
         path: PathBuf,

@@ -20,10 +20,10 @@ use rustix::io::Errno;
 
 use super::capture::Capture;
 use super::error::CameraError;
-use super::holder::holders_of;
 use super::progress::{DriverFiles, Sizes, UploadProgress, UploadStage, Uploaded, Watch};
 use crate::formats::kernel_driver::Verdict;
 use crate::source::clock::{Clock, StopSignal, Waited};
+use crate::source::holder::holders_of;
 
 /// Who is told of an upload.
 pub type OnUpload = Box<dyn FnMut(UploadReport) + Send>;

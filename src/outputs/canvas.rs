@@ -1,4 +1,4 @@
-//! What is drawn when there is nothing live to see: hatched border, letters, placeholder.
+//! Where signs and words are drawn: interleaved RGB with letters, plates, and hatched borders.
 //!
 //! Letters are Noto Sans Mono as `noto-sans-mono-bitmap` carries it, rasterised and anti-aliased
 //! (crate MIT, font SIL Open Font License 1.1): no font file, no parsing at run time.
@@ -7,10 +7,23 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_wid
 
 use crate::pipeline::geometry::Size;
 
-/// Interleaved RGB to draw on.
+/// Interleaved RGB to draw on. What does not fit is cut off at its edge.
 pub(super) struct Canvas<'a> {
     pub(super) size: Size,
     pub(super) rgb: &'a mut [u8],
+}
+
+/// A part of a picture or a screen, in its pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Area {
+    /// First column.
+    pub left: usize,
+    /// First row.
+    pub top: usize,
+    /// Columns.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
 }
 
 impl Canvas<'_> {
@@ -28,7 +41,6 @@ impl Canvas<'_> {
     }
 
     /// Lines in the middle of the picture, the first one large, on a black plate.
-    /// What does not fit is cut off at the picture's edge.
     pub(super) fn plate(&mut self, title: &str, explanation: &str, colour: [u8; 3]) {
         // Letters grow with the picture: a person reads them from across the room.
         let times = (self.size.width() / UNIT_WIDTH).max(1);
@@ -39,11 +51,7 @@ impl Canvas<'_> {
         let plate_height = large.height() + small.height() + 2 * PLATE_MARGIN * times;
         let left = self.size.width().saturating_sub(plate_width) / 2;
         let top = self.size.height().saturating_sub(plate_height) / 2;
-        let right = (left + plate_width).min(self.size.width());
-        let rows = self.rgb.chunks_exact_mut(self.size.width() * 3).skip(top).take(plate_height);
-        for row in rows {
-            row[left * 3..right * 3].fill(0);
-        }
+        self.fill(Area { left, top, width: plate_width, height: plate_height }, BLACK);
         let title_left = left + (plate_width - title_width) / 2;
         let explanation_left = left + (plate_width - explanation_width) / 2;
         let title_top = top + PLATE_MARGIN * times;
@@ -51,7 +59,23 @@ impl Canvas<'_> {
         self.text(explanation, small, (explanation_left, title_top + large.height()), colour);
     }
 
-    fn text(&mut self, text: &str, letters: Letters, (left, top): (usize, usize), colour: [u8; 3]) {
+    pub(super) fn fill(&mut self, area: Area, colour: [u8; 3]) {
+        let width = self.size.width();
+        let columns = area.left.min(width)..(area.left + area.width).min(width);
+        for row in self.rgb.chunks_exact_mut(width * 3).skip(area.top).take(area.height) {
+            for pixel in row[columns.start * 3..columns.end * 3].chunks_exact_mut(3) {
+                pixel.copy_from_slice(&colour);
+            }
+        }
+    }
+
+    pub(super) fn text(
+        &mut self,
+        text: &str,
+        letters: Letters,
+        (left, top): (usize, usize),
+        colour: [u8; 3],
+    ) {
         let Letters { raster: size, times } = letters;
         for (i, letter) in text.chars().enumerate() {
             let Some(raster) = get_raster(letter, FontWeight::Bold, size) else { continue };
@@ -63,7 +87,7 @@ impl Canvas<'_> {
                     let intensity =
                         raster.pixel((x - letter_left) / times, (y - top) / times).unwrap_or(0);
                     let at = (y * self.size.width() + x) * 3;
-                    super::blend(&mut self.rgb[at..at + 3], colour, u16::from(intensity));
+                    super::overlay::blend(&mut self.rgb[at..at + 3], colour, u16::from(intensity));
                 }
             }
         }
@@ -71,17 +95,40 @@ impl Canvas<'_> {
 }
 
 /// Rasterised letters, each of their pixels drawn as a square of `times` pixels.
-#[derive(Clone, Copy)]
-struct Letters {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Letters {
     raster: RasterHeight,
     times: usize,
 }
 
 impl Letters {
-    fn width(self, text: &str) -> usize {
-        text.chars().count() * get_raster_width(FontWeight::Bold, self.raster) * self.times
+    /// The largest that are at most `height` pixels high, or the smallest there are.
+    pub(super) fn at_most(height: usize) -> Self {
+        let rasters = [
+            RasterHeight::Size16,
+            RasterHeight::Size20,
+            RasterHeight::Size24,
+            RasterHeight::Size32,
+        ];
+        let tall = |raster: RasterHeight, times| raster.val() * times;
+        let choices = rasters.into_iter().flat_map(|raster| {
+            let times = (height / raster.val()).max(1);
+            // A raster drawn with squares is coarser than the next one at its own size.
+            (1..=times).map(move |times| (raster, times))
+        });
+        let fitting = choices.filter(|&(raster, times)| tall(raster, times) <= height);
+        let (raster, times) = fitting
+            .max_by_key(|&(raster, times)| (tall(raster, times), raster.val()))
+            .unwrap_or((RasterHeight::Size16, 1));
+        Self { raster, times }
     }
-    fn height(self) -> usize {
+    pub(super) fn width(self, text: &str) -> usize {
+        text.chars().count() * self.letter_width()
+    }
+    pub(super) fn letter_width(self) -> usize {
+        get_raster_width(FontWeight::Bold, self.raster) * self.times
+    }
+    pub(super) fn height(self) -> usize {
         self.raster.val() * self.times
     }
 }
@@ -92,3 +139,29 @@ const BORDER_SHARE: usize = 40;
 /// A picture this wide gets its letters at their own size, one twice as wide at twice the size.
 const UNIT_WIDTH: usize = 320;
 const PLATE_MARGIN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_as_large_as_fits_and_as_fine_as_there_are() {
+        for (height, raster, times) in
+            [(5, 16, 1), (19, 16, 1), (24, 24, 1), (50, 24, 2), (64, 32, 2)]
+        {
+            let letters = Letters::at_most(height);
+            assert_eq!((letters.raster.val(), letters.times), (raster, times), "{height}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_cut_off() {
+        let size = Size::new(20, 10).unwrap();
+        let mut rgb = vec![0; 600];
+        let mut canvas = Canvas { size, rgb: &mut rgb };
+        canvas.fill(Area { left: 18, top: 9, width: 5, height: 5 }, [1, 2, 3]);
+        canvas.text("WWWW", Letters::at_most(16), (15, 5), [9; 3]);
+        canvas.plate("LONGER THAN THE PICTURE", "and so is this", [7; 3]);
+        assert_eq!(rgb.len(), 600);
+    }
+}

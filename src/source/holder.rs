@@ -21,7 +21,8 @@ impl fmt::Display for Holder {
 }
 
 /// Every process but this one that has the node open, in the order of their numbers.
-pub(super) fn holders_of(node: &Path) -> Vec<Holder> {
+#[must_use]
+pub fn holders_of(node: &Path) -> Vec<Holder> {
     holders_in(Path::new("/proc"), node, std::process::id())
 }
 

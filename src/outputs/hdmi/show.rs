@@ -1,0 +1,563 @@
+//! The "hdmi" thread: waits for a screen, shows frames on it, and starts over when it goes.
+//!
+//! ```text
+//!   run        retries: no screen, card taken away, commit refused
+//!   run_once   one screen: mode, arrangement, and a new arrangement when frames change their size
+//!   drive      one arrangement: take, draw, commit, wait for the flip
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::card::{Card, Head};
+use super::commit::{Before, Flip, Request, Screenful, Shows};
+use super::compose::{Scaler, orient, pack, put_canvas};
+use super::error::DisplayError;
+use super::layout::{Layout, turned, whole};
+use super::planes::{Arrangement, Rung, climb_down};
+use super::screen::{Screen, Sign};
+use super::surface::{Canvas, Kind, Pair, Swap};
+use super::words::{self, Row};
+use super::{Feed, Options, Shared};
+use crate::outputs::canvas::Area;
+use crate::outputs::overlay::{Film, Freshness, Overlay, Scale, Style};
+use crate::outputs::recent::Recent;
+use crate::pipeline::Frame;
+use crate::pipeline::geometry::Size;
+use crate::pipeline::latency::Shown;
+use crate::pipeline::queue::Taken;
+use crate::source::clock::{StopSignal, Timestamp};
+
+pub(super) struct Show {
+    card: Card,
+    options: Options,
+    feed: Feed,
+    stop: StopSignal,
+    shared: Arc<Shared>,
+    newest: Option<Arc<Frame>>,
+    /// The slot is closed: no frame will come any more.
+    ended: bool,
+    recent: Recent,
+    /// What the screen has shown before us.
+    before: Option<Before>,
+}
+
+/// Why a screen is not driven any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Stopped,
+    Unplugged,
+    /// Frames have another size now.
+    Resized,
+}
+
+impl Show {
+    pub(super) fn new(
+        card: Card,
+        options: Options,
+        feed: Feed,
+        stop: StopSignal,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let recent = Recent::default();
+        let (newest, ended, before) = (None, false, None);
+        Self { card, options, feed, stop, shared, newest, ended, recent, before }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut told = None;
+        while !self.stop.is_raised() {
+            match self.run_once() {
+                Ok(End::Stopped) => return,
+                Ok(_) => told = None,
+                // The same reason every second would only hide others in the log.
+                Err(error) if told.as_ref() == Some(&error) => {}
+                Err(error) => {
+                    tracing::warn!("display: {error}; trying again every second");
+                    told = Some(error);
+                }
+            }
+            self.shared.lock().on = None;
+            let again = self.feed.clock.now().plus(LOOK_INTERVAL);
+            while self.feed.clock.now() < again && !self.stop.is_raised() {
+                self.take();
+            }
+        }
+    }
+
+    /// From a screen's coming to its going.
+    fn run_once(&mut self) -> Result<End, DisplayError> {
+        let head = match self.card.head(self.options.mode) {
+            // Whoever plugs in another screen wants to see something on it.
+            Err(DisplayError::NoMode { .. }) => self.card.head(None)?,
+            head => head?,
+        };
+        let Some(head) = head else { return Ok(End::Unplugged) };
+        self.card.become_master()?;
+        // A screen that comes back shows nothing of its own before us.
+        if self.before.is_none() {
+            self.before = Some(Before::of(&self.card, &head)?);
+        }
+        let screenful = Screenful::of(&self.card, &head)?;
+        // What was shown last stays allocated until something else is shown: the kernel would go dark.
+        let mut kept: Option<Buffers> = None;
+        loop {
+            let mut buffers = self.arranged(&head, &screenful)?;
+            let first = kept.is_none();
+            let end = self.drive(&head, &screenful, &mut buffers, first);
+            drop(kept.replace(buffers));
+            match end {
+                Ok(End::Resized) => {}
+                Ok(End::Unplugged) => {
+                    tracing::warn!("display: {} was unplugged", head.name);
+                    return Ok(End::Unplugged);
+                }
+                Ok(End::Stopped) => {
+                    if let Some(before) = self.before.take() {
+                        before.restore(&self.card, &screenful);
+                    }
+                    return Ok(End::Stopped);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The best rung that the card takes for the frames of now, with its buffers.
+    fn arranged(&self, head: &Head, screenful: &Screenful) -> Result<Buffers, DisplayError> {
+        let screen = Size::new(head.facts.width, head.facts.height).ok_or_else(|| {
+            let cause = format!("{} has a mode without pixels", head.name);
+            DisplayError::Unsuitable { path: self.card.path().to_owned(), cause }
+        })?;
+        let sizes = self.newest.as_deref().and_then(Sizes::of).unwrap_or_default();
+        let layout = Layout::new(screen, sizes.picture, self.options.words);
+        let target = Size::new(layout.picture.width, layout.picture.height).unwrap_or(screen);
+        let base = Pair::new(&self.card, screen, Kind::Opaque)?;
+        let (mut picture, mut mask) = (None, None);
+        let accepts = |arrangement: &Arrangement| {
+            let (of_picture, of_mask) = match arrangement.rung {
+                Rung::Scaled => (Some(sizes.picture), Some(sizes.mask)),
+                Rung::Placed => (None, Some(target)),
+                Rung::Blended => (None, None),
+            };
+            let pair = |size: Option<Size>, kind| {
+                size.map(|size| Pair::new(&self.card, size, kind)).transpose()
+            };
+            picture = pair(of_picture, Kind::Opaque).map_err(|error| error.to_string())?;
+            mask = pair(of_mask, Kind::Alpha).map_err(|error| error.to_string())?;
+            let mut request = screenful.whole();
+            let area = self.on_screen(layout.picture, screen);
+            let base_shows = (arrangement.base, base.any(), screen, whole(screen), 0);
+            let picture_shows = arrangement.picture.zip(picture.as_ref());
+            let mask_shows = arrangement.mask.zip(mask.as_ref());
+            let over =
+                [(picture_shows, sizes.picture, 1), (mask_shows, of_mask.unwrap_or(target), 2)];
+            let over = over.into_iter().filter_map(|(shows, size, depth)| {
+                shows.map(|(plane, pair)| (plane, pair.any(), size, area, depth))
+            });
+            for (plane, framebuffer, size, area, depth) in std::iter::once(base_shows).chain(over) {
+                screenful.show(&mut request, plane, Shows { framebuffer, size, area, depth });
+            }
+            screenful.test(&request).map_err(|error| error.to_string())
+        };
+        let arrangement = climb_down(&screenful.facts(), accepts).map_err(|refusals| {
+            DisplayError::Refuses { path: self.card.path().to_owned(), refusals }
+        })?;
+        let on = format!("{} {}: {}", head.name, head.facts, arrangement.rung);
+        let said = self.shared.lock().on.replace(on.clone());
+        if said.as_ref() != Some(&on) {
+            tracing::info!("display: {on}");
+        }
+        Ok(Buffers { arrangement, layout, sizes, base, picture, mask })
+    }
+
+    fn drive(
+        &mut self,
+        head: &Head,
+        screenful: &Screenful,
+        buffers: &mut Buffers,
+        first: bool,
+    ) -> Result<End, DisplayError> {
+        let Buffers { arrangement, layout, sizes, .. } = *buffers;
+        let mut drawing = Drawing {
+            arrangement,
+            layout,
+            sizes,
+            options: self.options.clone(),
+            screenful,
+            base: buffers.base.map()?,
+            picture: buffers.picture.as_mut().map(Pair::map).transpose()?,
+            mask: buffers.mask.as_mut().map(Pair::map).transpose()?,
+            pencils: Pencils::new(&layout, &self.options),
+            canvas: Canvas { number: 0, live: false },
+        };
+        let mut unset = first;
+        let mut on_glass = None;
+        let mut rows = Vec::new();
+        let mut words_due = Timestamp::default();
+        let mut said_under = None;
+        let mut look_due = self.feed.clock.now().plus(LOOK_INTERVAL);
+        loop {
+            // At the very first there may be nothing to wait for.
+            if on_glass.is_some() {
+                self.take();
+            }
+            if self.stop.is_raised() {
+                return Ok(End::Stopped);
+            }
+            let now = self.feed.clock.now();
+            if now >= look_due {
+                look_due = now.plus(LOOK_INTERVAL);
+                if !self.card.is_connected(head.connector) {
+                    return Ok(End::Unplugged);
+                }
+            }
+            let sign = self.sign(now);
+            let frame = self.newest.clone();
+            if sign == Sign::Live && frame.as_deref().and_then(Sizes::of) != Some(sizes) {
+                return Ok(End::Resized);
+            }
+            // Figures of a frame that is no longer true go at once.
+            let kind = std::mem::discriminant(&sign);
+            if now >= words_due || said_under != Some(kind) {
+                words_due = now.plus(WORDS_INTERVAL);
+                said_under = Some(kind);
+                rows = self.rows(now, &sign);
+            }
+            let glass =
+                Glass { sequence: frame.as_ref().map(|f| f.sequence), sign, rows: rows.clone() };
+            if on_glass.as_ref() == Some(&glass) {
+                continue;
+            }
+            drawing.draw_canvas(&glass, on_glass.as_ref(), frame.as_deref());
+            let mut request = if unset { screenful.whole() } else { Request::default() };
+            drawing.draw(&mut request, &glass, frame.as_deref());
+            let committed = self.feed.clock.now();
+            if unset {
+                screenful.commit_mode(&request)?;
+            } else {
+                screenful.commit_flip(&request)?;
+            }
+            let flip = screenful.flip()?;
+            drawing.flipped();
+            unset = false;
+            let new =
+                on_glass.as_ref().is_none_or(|before: &Glass| before.sequence != glass.sequence);
+            if let (Sign::Live, true, Some(frame)) = (&glass.sign, new, &frame) {
+                self.record(frame, committed, flip);
+            }
+            on_glass = Some(glass);
+        }
+    }
+
+    /// The newest frame, if one comes soon.
+    fn take(&mut self) {
+        if self.ended {
+            // Nothing comes any more, but what is shown must still go stale before people's eyes.
+            std::thread::sleep(HEARTBEAT);
+            return;
+        }
+        match self.feed.slot.take(HEARTBEAT) {
+            Taken::Value(frame) => self.newest = Some(frame),
+            Taken::TimedOut => {}
+            Taken::Closed => self.ended = true,
+        }
+    }
+
+    fn sign(&self, now: Timestamp) -> Sign {
+        if self.ended {
+            let reason = (self.feed.snapshot)().last_error;
+            let reason = reason.unwrap_or_else(|| "the run has ended".to_owned());
+            return Sign::Fault { reason };
+        }
+        // A frame whose buffers do not fit their sizes shows nothing.
+        let whole = self.newest.as_deref().filter(|frame| Sizes::of(frame).is_some());
+        match Freshness::of(whole, now, self.feed.stale_after) {
+            Freshness::Live => Sign::Live,
+            // In tenths of a second: what is not seen to change is not drawn again.
+            Freshness::Stale { age } => {
+                let tenths = u64::try_from(age.as_millis() / 100).unwrap_or(u64::MAX);
+                Sign::Stale { age: Duration::from_millis(tenths.saturating_mul(100)) }
+            }
+            Freshness::NoSignal => Sign::NoSignal,
+        }
+    }
+
+    fn rows(&mut self, now: Timestamp, sign: &Sign) -> Vec<Row> {
+        if !self.options.words {
+            return Vec::new();
+        }
+        let snapshot = (self.feed.snapshot)();
+        if self.recent.is_due(now) {
+            self.recent.push(now, snapshot.counters);
+        }
+        let live = self.newest.as_deref().filter(|_| *sign == Sign::Live);
+        let display = self.shared.lock().latency.stages();
+        words::rows(&snapshot, &display, self.recent.rates(), live)
+    }
+
+    fn record(&self, frame: &Frame, committed: Timestamp, flip: Flip) {
+        // Cards without a clock of their own stamp the event when they send it, which is as good.
+        let flipped = self.feed.clock.at_kernel_stamp(flip.at);
+        let mut state = self.shared.lock();
+        state.latency.record(&frame.stamps, frame.sensor.exposure(), Shown { committed, flipped });
+        state.shown += 1;
+        tracing::trace!(sequence = frame.sequence, picture = flip.sequence, "flipped");
+    }
+
+    fn on_screen(&self, area: Area, screen: Size) -> Area {
+        if self.options.orientation.turned { turned(area, screen) } else { area }
+    }
+}
+
+/// What is on the glass; equal values look the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Glass {
+    sign: Sign,
+    /// Of the frame whose picture is there, live or withheld.
+    sequence: Option<u64>,
+    rows: Vec<Row>,
+}
+
+/// An arrangement with its memory.
+struct Buffers {
+    arrangement: Arrangement,
+    layout: Layout,
+    sizes: Sizes,
+    base: Pair,
+    picture: Option<Pair>,
+    mask: Option<Pair>,
+}
+
+/// Of the frames that are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sizes {
+    picture: Size,
+    mask: Size,
+}
+
+impl Sizes {
+    /// None when its buffers are not as long as its sizes say.
+    fn of(frame: &Frame) -> Option<Self> {
+        let picture = Size::new(frame.width, frame.height)?;
+        let mask = Size::new(frame.mask_width, frame.mask_height)?;
+        let fits =
+            frame.rgb.len() == picture.pixels() * 3 && frame.probability.len() == mask.pixels();
+        fits.then_some(Self { picture, mask })
+    }
+}
+
+impl Default for Sizes {
+    /// Of the built-in network, until a frame says otherwise.
+    fn default() -> Self {
+        let side = Size::new(320, 320).expect("neither side is zero");
+        Self { picture: side, mask: side }
+    }
+}
+
+/// Draws into what is not shown.
+struct Drawing<'a> {
+    arrangement: Arrangement,
+    layout: Layout,
+    sizes: Sizes,
+    options: Options,
+    screenful: &'a Screenful,
+    base: Swap<'a>,
+    picture: Option<Swap<'a>>,
+    mask: Option<Swap<'a>>,
+    pencils: Pencils,
+    /// The one drawn last.
+    canvas: Canvas,
+}
+
+/// Everything that drawing needs and keeps.
+struct Pencils {
+    screen: Screen,
+    rgb: Vec<u8>,
+    film: Film,
+    overlay: Overlay,
+    packed: Vec<[u8; 4]>,
+    line: Vec<[u8; 4]>,
+    of_picture: Option<Scaler>,
+    of_mask: Option<Scaler>,
+    /// The base was drawn and has to change places at the flip.
+    base_drawn: bool,
+    over_drawn: bool,
+}
+
+impl Pencils {
+    fn new(layout: &Layout, options: &Options) -> Self {
+        Self {
+            screen: Screen::new(*layout, options.orientation.mirrored, options.style.layer),
+            rgb: Vec::new(),
+            film: Film::default(),
+            overlay: Overlay::default(),
+            packed: Vec::new(),
+            line: Vec::new(),
+            of_picture: None,
+            of_mask: None,
+            base_drawn: false,
+            over_drawn: false,
+        }
+    }
+}
+
+impl Drawing<'_> {
+    /// Background, words and signs, when they are not as they were.
+    fn draw_canvas(&mut self, glass: &Glass, before: Option<&Glass>, frame: Option<&Frame>) {
+        let same = before.is_some_and(|before| {
+            before.sign == glass.sign
+                && before.rows == glass.rows
+                && (glass.sign == Sign::Live || before.sequence == glass.sequence)
+        });
+        if same && self.canvas.number > 0 {
+            return;
+        }
+        let drawn = self.pencils.screen.draw(&glass.sign, &glass.rows, frame);
+        self.pencils.rgb.clear();
+        self.pencils.rgb.extend_from_slice(drawn);
+        self.canvas = Canvas { number: self.canvas.number + 1, live: glass.sign == Sign::Live };
+    }
+
+    /// The frame, or no frame, into the buffers that are not shown, and the commit that shows them all.
+    fn draw(&mut self, request: &mut Request, glass: &Glass, frame: Option<&Frame>) {
+        let live = frame.filter(|_| glass.sign == Sign::Live);
+        let rung = self.arrangement.rung;
+        let in_base = rung != Rung::Scaled;
+        self.pencils.base_drawn =
+            (in_base && live.is_some()) || self.base.front.canvas != Some(self.canvas);
+        self.pencils.over_drawn = live.is_some();
+        if self.pencils.base_drawn {
+            self.base_canvas();
+        }
+        if let Some(frame) = live {
+            match rung {
+                Rung::Scaled => self.on_planes(frame),
+                Rung::Placed => self.mask_on_plane(frame),
+                Rung::Blended => self.blended(frame),
+            }
+        }
+        self.shows(request, live.is_some());
+    }
+
+    fn base_canvas(&mut self) {
+        let back = &mut self.base.back;
+        if back.canvas == Some(self.canvas) {
+            return;
+        }
+        let Layout { screen, words, .. } = self.layout;
+        let only_words = self.canvas.live && back.canvas.is_some_and(|canvas| canvas.live);
+        let part = if only_words { words } else { whole(screen) };
+        let (rgb, line) = (&self.pencils.rgb, &mut self.pencils.line);
+        let turned = self.options.orientation.turned;
+        put_canvas(rgb, screen, part, turned, &mut back.pixels(), line);
+        back.canvas = Some(self.canvas);
+    }
+
+    fn on_planes(&mut self, frame: &Frame) {
+        let Pencils { packed, film, .. } = &mut self.pencils;
+        let orientation = self.options.orientation;
+        if let Some(picture) = &mut self.picture {
+            pack(&frame.rgb, self.sizes.picture, orientation, packed);
+            picture.back.pixels().put(packed, self.sizes.picture);
+        }
+        if let (Some(mask), Some((size, pixels))) =
+            (&mut self.mask, film.draw(frame, self.options.style))
+        {
+            packed.clear();
+            packed.extend_from_slice(pixels);
+            orient(packed, size, orientation);
+            mask.back.pixels().put(packed, size);
+        }
+    }
+
+    fn mask_on_plane(&mut self, frame: &Frame) {
+        let area = self.area();
+        let Pencils { packed, film, of_picture, of_mask, .. } = &mut self.pencils;
+        let orientation = self.options.orientation;
+        pack(&frame.rgb, self.sizes.picture, orientation, packed);
+        scaler(of_picture, self.sizes.picture, area).run(
+            packed,
+            &mut self.base.back.pixels(),
+            (area.left, area.top),
+        );
+        if let (Some(mask), Some((size, pixels))) =
+            (&mut self.mask, film.draw(frame, self.options.style))
+        {
+            packed.clear();
+            packed.extend_from_slice(pixels);
+            orient(packed, size, orientation);
+            scaler(of_mask, size, area).run(packed, &mut mask.back.pixels(), (0, 0));
+        }
+    }
+
+    /// Laid over the picture at the picture's own size, and then scaled: a ninth of the pixels to blend on a
+    /// screen of 1080 rows.
+    fn blended(&mut self, frame: &Frame) {
+        let area = self.area();
+        let Pencils { packed, overlay, of_picture, .. } = &mut self.pencils;
+        let style = Style { scale: Scale::One, ..self.options.style };
+        let drawn = overlay.draw(Some(frame), style, Freshness::Live);
+        pack(drawn.rgb, drawn.size, self.options.orientation, packed);
+        scaler(of_picture, drawn.size, area).run(
+            packed,
+            &mut self.base.back.pixels(),
+            (area.left, area.top),
+        );
+    }
+
+    fn shows(&self, request: &mut Request, live: bool) {
+        let Arrangement { base, picture, mask, rung } = self.arrangement;
+        let screen = self.layout.screen;
+        let surface = if self.pencils.base_drawn { &self.base.back } else { &self.base.front };
+        let shows =
+            Shows { framebuffer: surface.framebuffer, size: screen, area: whole(screen), depth: 0 };
+        self.screenful.show(request, base, shows);
+        let area = self.area();
+        let target = Size::new(area.width, area.height).unwrap_or(screen);
+        let of_mask = if rung == Rung::Scaled { self.sizes.mask } else { target };
+        let over =
+            [(picture, &self.picture, self.sizes.picture, 1), (mask, &self.mask, of_mask, 2)];
+        for (plane, pair, size, depth) in over {
+            match (plane, pair) {
+                (Some(plane), Some(pair)) if live => {
+                    let framebuffer = pair.back.framebuffer;
+                    self.screenful.show(request, plane, Shows { framebuffer, size, area, depth });
+                }
+                (Some(plane), _) => self.screenful.hide(request, plane),
+                (None, _) => {}
+            }
+        }
+    }
+
+    fn flipped(&mut self) {
+        if self.pencils.base_drawn {
+            self.base.swap();
+        }
+        if self.pencils.over_drawn {
+            for pair in [&mut self.picture, &mut self.mask].into_iter().flatten() {
+                pair.swap();
+            }
+        }
+    }
+
+    fn area(&self) -> Area {
+        let Layout { screen, picture, .. } = self.layout;
+        if self.options.orientation.turned { turned(picture, screen) } else { picture }
+    }
+}
+
+fn scaler(kept: &mut Option<Scaler>, from: Size, area: Area) -> &mut Scaler {
+    let to = Size::new(area.width, area.height).unwrap_or(from);
+    if kept.as_ref().is_none_or(|scaler| scaler.sizes() != (from, to)) {
+        *kept = None;
+    }
+    kept.get_or_insert_with(|| Scaler::new(from, to))
+}
+
+/// How long a stall can stay unseen beyond the stale limit; how long stopping can take.
+const HEARTBEAT: Duration = Duration::from_millis(100);
+/// Faster is not read.
+const WORDS_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks at the connector.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
