@@ -10,8 +10,8 @@
 //!
 //! An output may be slow, may drop and may be absent; the pipeline does not notice.
 
-pub mod exposure;
 mod canvas;
+pub mod exposure;
 pub mod figures;
 pub mod hdmi;
 pub mod metrics;

@@ -4,8 +4,8 @@ pub mod clock;
 pub mod holder;
 pub mod imx500;
 pub mod inference_window;
-pub mod power;
 pub mod permission;
+pub mod power;
 pub mod simulated;
 
 use clock::Timestamp;

@@ -171,6 +171,7 @@ fn snapshot(now: Timestamp) -> Snapshot {
         behind_real_time: Duration::ZERO,
         stages: Vec::new(),
         queue_drops: Vec::new(),
+        power: Vec::new(),
         sensor_span: None,
         last_error: Some(
             "the camera has gone (/dev/video0); is its cable still seated?".to_owned(),
