@@ -102,7 +102,8 @@ pub(super) struct Letters {
 }
 
 impl Letters {
-    /// The largest that are at most `height` pixels high, or the smallest there are.
+    /// As large as fits into `height` pixels, or the smallest there are. Finer letters a little smaller look
+    /// better than coarse ones drawn with larger squares: 32 twice rather than 16 five times.
     pub(super) fn at_most(height: usize) -> Self {
         let rasters = [
             RasterHeight::Size16,
@@ -110,17 +111,11 @@ impl Letters {
             RasterHeight::Size24,
             RasterHeight::Size32,
         ];
-        let tall = |raster: RasterHeight, times| raster.val() * times;
-        let choices = rasters.into_iter().flat_map(|raster| {
-            let times = (height / raster.val()).max(1);
-            // A raster drawn with squares is coarser than the next one at its own size.
-            (1..=times).map(move |times| (raster, times))
-        });
-        let fitting = choices.filter(|&(raster, times)| tall(raster, times) <= height);
-        let (raster, times) = fitting
-            .max_by_key(|&(raster, times)| (tall(raster, times), raster.val()))
-            .unwrap_or((RasterHeight::Size16, 1));
-        Self { raster, times }
+        let sized = rasters.map(|raster| Self { raster, times: (height / raster.val()).max(1) });
+        let fitting = || sized.iter().filter(|letters| letters.height() <= height);
+        let tallest = fitting().map(|letters| letters.height()).max().unwrap_or_default();
+        let tall = fitting().filter(|letters| letters.height() * 4 >= tallest * 3);
+        tall.max_by_key(|letters| letters.raster.val()).copied().unwrap_or(sized[0])
     }
     pub(super) fn width(self, text: &str) -> usize {
         text.chars().count() * self.letter_width()
@@ -147,7 +142,7 @@ mod tests {
     #[test]
     fn letters_are_as_large_as_fits_and_as_fine_as_there_are() {
         for (height, raster, times) in
-            [(5, 16, 1), (19, 16, 1), (24, 24, 1), (50, 24, 2), (64, 32, 2)]
+            [(5, 16, 1), (19, 16, 1), (24, 24, 1), (50, 24, 2), (64, 32, 2), (80, 32, 2)]
         {
             let letters = Letters::at_most(height);
             assert_eq!((letters.raster.val(), letters.times), (raster, times), "{height}");

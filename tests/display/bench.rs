@@ -21,6 +21,7 @@ const CELL: usize = 20;
 /// Rows of the squares: in the picture, and in the mask.
 const PICTURE_CELLS: usize = 10;
 const MASK_CELLS: usize = 280;
+const MASK_CELLS_END: usize = MASK_CELLS + CELL;
 /// Longer than any machine needs; only a hang reaches it.
 const FOR_EVER: Duration = Duration::from_secs(120);
 
@@ -113,18 +114,12 @@ pub(crate) fn numbered(number: u64, now: Timestamp) -> Frame {
     for y in 0..SIDE {
         for x in 0..SIDE {
             if (PICTURE_CELLS..PICTURE_CELLS + CELL).contains(&y) {
-                rgb.extend([if bit(x) { 255 } else { 0 }; 3]);
+                rgb.extend([u8::from(bit(x)) * 255; 3]);
             } else {
                 rgb.extend([byte(x / 2 + 40), byte(y / 2 + 30), byte((x + y) / 4)]);
             }
             probability.push(match y {
-                MASK_CELLS.. if y < MASK_CELLS + CELL => {
-                    if bit(x) {
-                        255
-                    } else {
-                        0
-                    }
-                }
+                MASK_CELLS..MASK_CELLS_END => u8::from(bit(x)) * 255,
                 100..200 => byte((x * 4 + y) % 256),
                 _ => 0,
             });

@@ -98,14 +98,16 @@ pub struct Scaler {
     rows: Vec<Tap>,
     /// The two source rows around a screen row, scaled across.
     around: [Across; 2],
+    spread: Vec<u64>,
     line: Vec<u8>,
 }
 
-/// A source row scaled across, one 16-bit lane a byte.
+/// A source row scaled across: the four bytes of a pixel in four 16-bit lanes of one word, so that one
+/// multiplication does for four.
 #[derive(Debug, Default)]
 struct Across {
     source_row: Option<usize>,
-    lanes: Vec<[u16; 4]>,
+    lanes: Vec<u64>,
 }
 
 impl Scaler {
@@ -114,7 +116,8 @@ impl Scaler {
     pub fn new(from: Size, to: Size) -> Self {
         let transform = Transform::stretch(from, to);
         let (columns, rows) = (transform.column_taps(from, to), transform.row_taps(from, to));
-        Self { from, to, columns, rows, around: Default::default(), line: vec![0; to.width() * 4] }
+        let (around, spread, line) = (Default::default(), Vec::new(), vec![0; to.width() * 4]);
+        Self { from, to, columns, rows, around, spread, line }
     }
 
     /// From what to what it scales.
@@ -144,27 +147,33 @@ impl Scaler {
             for (across, wanted) in self.around.iter_mut().zip([first, second]) {
                 if across.source_row != Some(wanted) {
                     let row = &source[wanted * self.from.width()..][..self.from.width()];
-                    scale_across(row, &self.columns, &mut across.lanes);
+                    self.spread.clear();
+                    self.spread.extend(row.iter().map(|&pixel| spread(pixel)));
+                    scale_across(&self.spread, &self.columns, &mut across.lanes);
                     across.source_row = Some(wanted);
                 }
             }
             let [above, below] = &self.around;
-            mix(above.lanes.as_flattened(), below.lanes.as_flattened(), weight, &mut self.line);
+            let [above, below] = [above, below].map(|across| bytemuck::cast_slice(&across.lanes));
+            mix(above, below, weight, &mut self.line);
             screen.row(top + y, left, self.to.width()).copy_from_slice(&self.line);
         }
     }
 }
 
-fn scale_across(row: &[[u8; 4]], columns: &[Tap], lanes: &mut Vec<[u16; 4]>) {
+/// In the order of the lanes in memory, which is that of the bytes: both are little-endian.
+fn spread(pixel: [u8; 4]) -> u64 {
+    let [a, b, c, d] = pixel.map(u16::from).map(u16::to_le_bytes);
+    u64::from_le_bytes([a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
+}
+
+fn scale_across(row: &[u64], columns: &[Tap], lanes: &mut Vec<u64>) {
     lanes.clear();
     lanes.extend(columns.iter().map(|tap| {
-        let (first, second) = (row[tap.first], row[tap.second]);
-        std::array::from_fn(|byte| {
-            let sum =
-                u16::from(first[byte]) * (256 - tap.weight) + u16::from(second[byte]) * tap.weight;
-            // Half a step short of rounding up would be dark, and 255 * 256 + 128 still fits.
-            (sum + 128) >> 8
-        })
+        let weight = u64::from(tap.weight);
+        // No lane carries into the next: 255 * 256 + 128 still fits in 16 bits.
+        let sum = row[tap.first] * (256 - weight) + row[tap.second] * weight + HALF;
+        (sum >> 8) & LANES
     }));
 }
 
@@ -174,6 +183,9 @@ fn mix(above: &[u16], below: &[u16], weight: u16, line: &mut [u8]) {
         *value = (a * (256 - weight) + b * weight + 128).to_be_bytes()[0];
     }
 }
+
+const HALF: u64 = 0x0080_0080_0080_0080;
+const LANES: u64 = 0x00ff_00ff_00ff_00ff;
 
 #[cfg(test)]
 mod tests {

@@ -166,7 +166,8 @@ impl Screen {
         }
         let mut bottom = words.top + words.height - 2 * margin;
         let room = ((right - left) / letters.letter_width()).max(1);
-        let lines = wrapped(DISCLAIMER, room);
+        let sentences = DISCLAIMER.split_inclusive(". ");
+        let lines: Vec<&str> = sentences.flat_map(|sentence| wrapped(sentence, room)).collect();
         for line in lines.into_iter().rev() {
             bottom = bottom.saturating_sub(letters.height() * 5 / 4);
             canvas.text(line, letters, (left, bottom), BRIGHT);

@@ -163,11 +163,7 @@ impl Show {
         let arrangement = climb_down(&screenful.facts(), accepts).map_err(|refusals| {
             DisplayError::Refuses { path: self.card.path().to_owned(), refusals }
         })?;
-        let on = format!("{} {}: {}", head.name, head.facts, arrangement.rung);
-        let said = self.shared.lock().on.replace(on.clone());
-        if said.as_ref() != Some(&on) {
-            tracing::info!("display: {on}");
-        }
+        tracing::info!("display: {} {}: {}", head.name, head.facts, arrangement.rung);
         Ok(Buffers { arrangement, layout, sizes, base, picture, mask })
     }
 
@@ -192,6 +188,7 @@ impl Show {
             canvas: Canvas { number: 0, live: false },
         };
         let mut unset = first;
+        let mut said = false;
         let mut on_glass = None;
         let mut rows = Vec::new();
         let mut words_due = Timestamp::default();
@@ -241,6 +238,11 @@ impl Show {
             let flip = screenful.flip()?;
             drawing.flipped();
             unset = false;
+            if !said {
+                let on = format!("{} {}: {}", head.name, head.facts, arrangement.rung);
+                self.shared.lock().on = Some(on);
+                said = true;
+            }
             let new =
                 on_glass.as_ref().is_none_or(|before: &Glass| before.sequence != glass.sequence);
             if let (Sign::Live, true, Some(frame)) = (&glass.sign, new, &frame) {

@@ -26,7 +26,8 @@ pub(super) fn rows(
             rows.push(Row { name, value });
         }
     };
-    row("source", Some(format!("{} ({})", snapshot.source.name, quality(snapshot.source.quality))));
+    row("source", Some(snapshot.source.name.to_owned()));
+    row("its times are", Some(quality(snapshot.source.quality).to_owned()));
     row("pictures", rates.map(|rates| format!("{:.1} /s", rates.pictures_per_s)));
     let stages = || snapshot.stages.iter().chain(display);
     let median = |wanted: Stage| {
@@ -50,6 +51,6 @@ fn quality(quality: Quality) -> &'static str {
     match quality {
         Quality::Measured => "measured",
         Quality::Estimated => "estimated",
-        Quality::Simulated => "not real",
+        Quality::Simulated => "simulated",
     }
 }

@@ -199,9 +199,15 @@ impl Overlay {
     }
 
     fn heat(&mut self, opacity: Opacity) {
-        for (pixel, &probability) in self.rgb.chunks_exact_mut(3).zip(&self.scaled) {
+        // Colours are mixed once for each probability, not for each pixel.
+        let looks: [_; 256] = std::array::from_fn(|probability| {
+            let probability = u8::try_from(probability).unwrap_or(u8::MAX);
             let alpha = u16::from(probability) * opacity.weight() / 255;
-            blend(pixel, heat_colour(probability), alpha);
+            (heat_colour(probability), alpha)
+        });
+        for (pixel, &probability) in self.rgb.chunks_exact_mut(3).zip(&self.scaled) {
+            let (colour, alpha) = looks[usize::from(probability)];
+            blend(pixel, colour, alpha);
         }
     }
 
