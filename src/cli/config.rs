@@ -2,7 +2,10 @@
 //! every key at its default, and a test keeps the two together.
 
 pub(crate) mod command;
+mod exposure;
 mod file;
+mod hdmi;
+mod power;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -14,19 +17,20 @@ use anyhow::Context;
 use clap::ValueEnum;
 use qsegment::formats::embedded::LinePacking;
 use qsegment::outputs::OutputError;
-use qsegment::outputs::hdmi::compose::Orientation;
-use qsegment::outputs::hdmi::{self, WantedCard, WantedMode};
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::outputs::web;
 use qsegment::pipeline::ShownPicture;
 use qsegment::source::SourceError;
-use qsegment::source::imx500::{Flips, exposure};
+use qsegment::source::imx500::Flips;
 use qsegment::source::inference_window::WindowChoice;
-use qsegment::source::power;
 use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
 use serde::{Deserialize, Serialize};
+
+pub(crate) use exposure::{Exposure, WhiteBalance};
+pub(crate) use hdmi::{DisplayOutput, Hdmi};
+pub(crate) use power::{Instruments, Power};
 
 /// Where a system-wide configuration lies.
 const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
@@ -97,41 +101,6 @@ pub(crate) struct Camera {
     pub(crate) picture: Picture,
 }
 
-/// How long the camera exposes and how much it amplifies, so that the network sees well.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Exposure {
-    /// `"auto"` follows the light, `"locked"` follows it until it has settled and is then held, `"fixed"`
-    /// is `time_us` and `gain`. Default `"auto"`.
-    pub(crate) mode: Adjusted,
-    /// Median of green over the field of view (the black around it does not count) that is aimed at, as the
-    /// network sees it, 0.05 to 0.9. Default 0.35.
-    pub(crate) brightness: Brightness,
-    /// Longest exposure that is found, microseconds: a longer one blurs an eye that moves. Default 0, as
-    /// long as a frame.
-    pub(crate) max_time_us: u32,
-    /// Largest analogue gain that is found, 1.0 to 22.0: a larger one adds noise. Default 8.0.
-    pub(crate) max_gain: Gain,
-    /// Exposure where the mode is `"fixed"`, microseconds. Default 10000.
-    pub(crate) time_us: NonZeroU32,
-    /// Analogue gain where the mode is `"fixed"`. Default 1.0.
-    pub(crate) gain: Gain,
-}
-
-/// How strongly red and blue count, so that white light looks white to the network.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct WhiteBalance {
-    /// `"auto"` takes the field of view for grey, but only in part and with gains from 1.0 to 2.5, since a
-    /// fundus is red; `"locked"` does so until it has settled (hold a white card before the lens), `"fixed"`
-    /// is `red_gain` and `blue_gain`. Default `"auto"`.
-    pub(crate) mode: Adjusted,
-    /// Red over green where the mode is `"fixed"`, 0.01 to 15.9. Default 1.0.
-    pub(crate) red_gain: ColourGain,
-    /// Blue over green where the mode is `"fixed"`, 0.01 to 15.9. Default 1.0.
-    pub(crate) blue_gain: ColourGain,
-}
-
 /// The network.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -174,179 +143,6 @@ pub(crate) struct Web {
     pub(crate) listen: Listen,
 }
 
-/// What the vision system draws. Scopes (sensor, board, cpu) contain one another and are never added.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Power {
-    /// Which instruments are read. Default `"auto"`, whatever is there.
-    pub(crate) source: Instruments,
-    /// What a power monitor on I2C measures. Default `"label"`, what its label in the device tree says.
-    pub(crate) scope: ChipScope,
-    /// Which power monitor, by its place on I2C such as `"1-0040"`. Default `""`, the only one of its scope.
-    pub(crate) chip: String,
-    /// Time between two readings. Default 100.
-    pub(crate) period_ms: Period,
-    /// How long the idle power is measured before the source is opened. Default 0, not at all.
-    pub(crate) idle_seconds: u16,
-    /// Energy model of the simulated sensor: streaming power at 4056 x 3040. Default 278.8 (ISSCC 2021).
-    pub(crate) simulated_full_mw: Positive,
-    /// The same at 2028 x 1520. Default 379.1 (ISSCC 2021).
-    pub(crate) simulated_binned_mw: Positive,
-    /// The same, operations per joule of its network, two a multiply-accumulate, in units of 10^12. Default
-    /// 4.97 (ISSCC 2021).
-    pub(crate) simulated_tops_per_watt: Positive,
-}
-
-impl Default for Power {
-    fn default() -> Self {
-        Self {
-            source: Instruments::Auto,
-            scope: ChipScope::Label,
-            chip: String::new(),
-            period_ms: Period(100),
-            idle_seconds: 0,
-            simulated_full_mw: Positive(278.8),
-            simulated_binned_mw: Positive(379.1),
-            simulated_tops_per_watt: Positive(4.97),
-        }
-    }
-}
-
-/// A screen at the machine itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Hdmi {
-    /// `"off"`; `"auto"`, the card with a screen, and the run goes on without one where there is none; or a card
-    /// such as `"/dev/dri/card1"`, which must be there. Default `"off"`: a screen belongs to whoever works at it.
-    pub(crate) output: DisplayOutput,
-    /// WIDTHxHEIGHT or WIDTHxHEIGHT@HZ. Default `""`, what the screen prefers.
-    pub(crate) mode: DisplayMode,
-    /// How the screen hangs: 0, or 180 for upside down. Default 0.
-    pub(crate) rotation: Rotation,
-    /// Whether the picture is shown as in a mirror; the screen then says MIRRORED. Default false.
-    pub(crate) mirror: bool,
-    /// Whether figures stand beside the picture. Default true.
-    pub(crate) text: bool,
-}
-
-impl Default for Hdmi {
-    fn default() -> Self {
-        Self {
-            output: DisplayOutput::Off,
-            mode: DisplayMode(None),
-            rotation: Rotation::Upright,
-            mirror: false,
-            text: true,
-        }
-    }
-}
-
-impl Hdmi {
-    /// How to show; none where nothing shall be shown.
-    pub(crate) fn options(&self, style: Style) -> Option<hdmi::Options> {
-        Some(hdmi::Options {
-            card: match &self.output {
-                DisplayOutput::Off => return None,
-                DisplayOutput::Auto => WantedCard::Any,
-                DisplayOutput::Card(path) => WantedCard::At(path.clone()),
-            },
-            mode: self.mode.0,
-            orientation: Orientation {
-                turned: self.rotation == Rotation::UpsideDown,
-                mirrored: self.mirror,
-            },
-            words: self.text,
-            style,
-        })
-    }
-}
-
-/// Where to show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(crate) enum DisplayOutput {
-    Off,
-    Auto,
-    Card(PathBuf),
-}
-
-/// In which mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(crate) struct DisplayMode(Option<WantedMode>);
-
-/// How the screen hangs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub(crate) enum Rotation {
-    Upright,
-    UpsideDown,
-}
-
-impl FromStr for DisplayOutput {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self::Off),
-            "auto" => Ok(Self::Auto),
-            path if path.starts_with('/') => Ok(Self::Card(path.into())),
-            _ => Err(format!(
-                "`{text}` is no display; write auto, off, or a card such as /dev/dri/card1"
-            )),
-        }
-    }
-}
-
-impl TryFrom<String> for DisplayOutput {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<DisplayOutput> for String {
-    fn from(output: DisplayOutput) -> Self {
-        match output {
-            DisplayOutput::Off => "off".into(),
-            DisplayOutput::Auto => "auto".into(),
-            DisplayOutput::Card(path) => path.display().to_string(),
-        }
-    }
-}
-
-impl TryFrom<String> for DisplayMode {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(|mode| Self(Some(mode))) }
-    }
-}
-
-impl From<DisplayMode> for String {
-    fn from(mode: DisplayMode) -> Self {
-        mode.0.map_or_else(Self::new, |mode| mode.to_string())
-    }
-}
-
-impl TryFrom<u32> for Rotation {
-    type Error = String;
-    fn try_from(degrees: u32) -> Result<Self, String> {
-        match degrees {
-            0 => Ok(Self::Upright),
-            180 => Ok(Self::UpsideDown),
-            _ => Err(format!("{degrees} is no rotation of a screen; write 0 or 180")),
-        }
-    }
-}
-
-impl From<Rotation> for u32 {
-    fn from(rotation: Rotation) -> Self {
-        match rotation {
-            Rotation::Upright => 0,
-            Rotation::UpsideDown => 180,
-        }
-    }
-}
-
 impl Default for Source {
     fn default() -> Self {
         Self {
@@ -361,25 +157,6 @@ impl Default for Source {
             motion: Motion::Drift,
             faults: Vec::new(),
         }
-    }
-}
-
-impl Default for Exposure {
-    fn default() -> Self {
-        Self {
-            mode: Adjusted::Auto,
-            brightness: Within(0.35),
-            max_time_us: 0,
-            max_gain: Within(8.0),
-            time_us: NonZeroU32::new(10_000).expect("the default is not zero"),
-            gain: Within(1.0),
-        }
-    }
-}
-
-impl Default for WhiteBalance {
-    fn default() -> Self {
-        Self { mode: Adjusted::Auto, red_gain: Within(1.0), blue_gain: Within(1.0) }
     }
 }
 
@@ -449,33 +226,6 @@ impl Camera {
     }
 }
 
-impl Config {
-    /// What the camera's exposure and white balance are to be.
-    pub(crate) fn exposure(&self) -> exposure::Options {
-        let Exposure { mode, brightness, max_time_us, max_gain, time_us, gain } = self.exposure;
-        let WhiteBalance { mode: white_balance, red_gain, blue_gain } = self.white_balance;
-        exposure::Options {
-            mode: match mode {
-                Adjusted::Auto => exposure::ExposureMode::Auto,
-                Adjusted::Locked => exposure::ExposureMode::Locked,
-                Adjusted::Fixed => {
-                    exposure::ExposureMode::Fixed { time_us: time_us.get().into(), gain: gain.0 }
-                }
-            },
-            brightness: brightness.0,
-            max_time_us: Some(f64::from(max_time_us)).filter(|&time_us| time_us > 0.0),
-            max_gain: max_gain.0,
-            white_balance: match white_balance {
-                Adjusted::Auto => exposure::WhiteBalanceMode::Auto,
-                Adjusted::Locked => exposure::WhiteBalanceMode::Locked,
-                Adjusted::Fixed => {
-                    exposure::WhiteBalanceMode::Fixed { red: red_gain.0, blue: blue_gain.0 }
-                }
-            },
-        }
-    }
-}
-
 impl Overlay {
     pub(crate) fn style(&self, scale: Scale) -> Style {
         Style { layer: self.style, skeleton: self.skeleton, opacity: self.opacity, scale }
@@ -492,45 +242,6 @@ pub(crate) enum Kind {
     Imx500,
     /// The simulated sensor
     Simulated,
-}
-
-/// Whether a value is found, found once, or given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Adjusted {
-    /// It follows what is seen.
-    Auto,
-    /// It follows what is seen until it has settled.
-    Locked,
-    /// It is what the other keys say.
-    Fixed,
-}
-
-/// A number from `LEAST` to `LARGEST`, both in hundredths.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-pub(crate) struct Within<const LEAST: u32, const LARGEST: u32>(f64);
-
-pub(crate) type Brightness = Within<5, 90>;
-pub(crate) type Gain = Within<100, 2200>;
-pub(crate) type ColourGain = Within<1, 1590>;
-
-impl<const LEAST: u32, const LARGEST: u32> TryFrom<f64> for Within<LEAST, LARGEST> {
-    type Error = String;
-    fn try_from(value: f64) -> Result<Self, String> {
-        let (least, largest) = (f64::from(LEAST) / 100.0, f64::from(LARGEST) / 100.0);
-        if (least..=largest).contains(&value) {
-            Ok(Self(value))
-        } else {
-            Err(format!("{value} is not between {least} and {largest}"))
-        }
-    }
-}
-
-impl<const LEAST: u32, const LARGEST: u32> From<Within<LEAST, LARGEST>> for f64 {
-    fn from(within: Within<LEAST, LARGEST>) -> Self {
-        within.0
-    }
 }
 
 /// How the picture is turned.
@@ -649,93 +360,6 @@ impl Listen {
             Self::Off => Ok(()),
             Self::At(address) => web::Web::check(address),
         }
-    }
-}
-
-/// Instruments for power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Instruments {
-    Auto,
-    None,
-    Hwmon,
-    Pmic,
-    Rapl,
-    Simulated,
-}
-
-/// What a power monitor measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ChipScope {
-    Label,
-    Sensor,
-    Board,
-}
-
-impl From<ChipScope> for power::ChipScope {
-    fn from(scope: ChipScope) -> Self {
-        match scope {
-            ChipScope::Label => Self::Label,
-            ChipScope::Sensor => Self::Told(power::Scope::Sensor),
-            ChipScope::Board => Self::Told(power::Scope::Board),
-        }
-    }
-}
-
-/// Milliseconds between two readings, 10 to 10000: a chip converts in about 1 ms, vcgencmd takes about 10.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "u32", into = "u32")]
-pub(crate) struct Period(u32);
-
-impl Period {
-    pub(crate) fn get(self) -> Duration {
-        Duration::from_millis(self.0.into())
-    }
-}
-
-impl TryFrom<u32> for Period {
-    type Error = String;
-    fn try_from(ms: u32) -> Result<Self, String> {
-        if (10..=10_000).contains(&ms) {
-            Ok(Self(ms))
-        } else {
-            Err(format!("{ms} ms is not between 10 and 10000"))
-        }
-    }
-}
-
-impl From<Period> for u32 {
-    fn from(period: Period) -> Self {
-        period.0
-    }
-}
-
-/// A number above 0.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "f64", into = "f64")]
-pub(crate) struct Positive(f64);
-
-impl Positive {
-    pub(crate) fn get(self) -> f64 {
-        self.0
-    }
-}
-
-impl TryFrom<f64> for Positive {
-    type Error = String;
-    fn try_from(number: f64) -> Result<Self, String> {
-        if number.is_finite() && number > 0.0 {
-            Ok(Self(number))
-        } else {
-            Err(format!("{number} is not above 0"))
-        }
-    }
-}
-
-impl From<Positive> for f64 {
-    fn from(number: Positive) -> Self {
-        number.0
     }
 }
 
@@ -970,6 +594,7 @@ impl From<Fraction> for f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qsegment::source::imx500::exposure;
 
     const REPOSITORY_FILE: &str = include_str!("../../config.toml");
 
