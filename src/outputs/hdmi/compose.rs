@@ -1,7 +1,7 @@
 //! Pixels on their way to the screen: brought into the screen's order, turned, and scaled.
 //!
-//! A screen's memory is slow to read on a Raspberry Pi (it is not cached), so everything is made in a line of
-//! ordinary memory and copied; nothing here reads what it has written.
+//! A screen's memory is slow to read on a Raspberry Pi (it is not cached): it is only written, each row once and
+//! from left to right.
 //!
 //! ```text
 //!   RGB --pack--> blue green red X, mirrored, upside down --Scaler--> across, once a source row
@@ -99,12 +99,11 @@ pub struct Scaler {
     /// The two source rows around a screen row, scaled across.
     around: [Across; 2],
     spread: Vec<u64>,
-    line: Vec<u8>,
 }
 
 /// A source row scaled across: the four bytes of a pixel in four 16-bit lanes of one word, so that one
 /// multiplication does for four.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Across {
     source_row: Option<usize>,
     lanes: Vec<u64>,
@@ -116,8 +115,8 @@ impl Scaler {
     pub fn new(from: Size, to: Size) -> Self {
         let transform = Transform::stretch(from, to);
         let (columns, rows) = (transform.column_taps(from, to), transform.row_taps(from, to));
-        let (around, spread, line) = (Default::default(), Vec::new(), vec![0; to.width() * 4]);
-        Self { from, to, columns, rows, around, spread, line }
+        let across = || Across { source_row: None, lanes: vec![0; to.width()] };
+        Self { from, to, columns, rows, around: [across(), across()], spread: Vec::new() }
     }
 
     /// From what to what it scales.
@@ -155,8 +154,7 @@ impl Scaler {
             }
             let [above, below] = &self.around;
             let [above, below] = [above, below].map(|across| bytemuck::cast_slice(&across.lanes));
-            mix(above, below, weight, &mut self.line);
-            screen.row(top + y, left, self.to.width()).copy_from_slice(&self.line);
+            mix(above, below, weight, screen.row(top + y, left, self.to.width()));
         }
     }
 }
@@ -167,14 +165,13 @@ fn spread(pixel: [u8; 4]) -> u64 {
     u64::from_le_bytes([a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
 }
 
-fn scale_across(row: &[u64], columns: &[Tap], lanes: &mut Vec<u64>) {
-    lanes.clear();
-    lanes.extend(columns.iter().map(|tap| {
+fn scale_across(row: &[u64], columns: &[Tap], lanes: &mut [u64]) {
+    for (lanes, tap) in lanes.iter_mut().zip(columns) {
         let weight = u64::from(tap.weight);
         // No lane carries into the next: 255 * 256 + 128 still fits in 16 bits.
         let sum = row[tap.first] * (256 - weight) + row[tap.second] * weight + HALF;
-        (sum >> 8) & LANES
-    }));
+        *lanes = (sum >> 8) & LANES;
+    }
 }
 
 fn mix(above: &[u16], below: &[u16], weight: u16, line: &mut [u8]) {
