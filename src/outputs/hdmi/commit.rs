@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use drm::control::atomic::AtomicModeReq;
 use drm::control::{
-    AtomicCommitFlags, Device, Event, PlaneType, crtc, framebuffer, plane, property,
+    AtomicCommitFlags, Device, Event, PlaneType, RawResourceHandle, crtc, framebuffer, plane,
+    property,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -123,7 +124,7 @@ impl Screenful {
     /// Whether the card would take it; changes nothing.
     pub(super) fn test(&self, request: &Request) -> io::Result<()> {
         let flags = AtomicCommitFlags::TEST_ONLY | AtomicCommitFlags::ALLOW_MODESET;
-        self.card.atomic_commit(flags, request.0.clone())
+        self.card.atomic_commit(flags, request.atomic())
     }
 
     /// Sets the mode; waits until it is set.
@@ -147,7 +148,7 @@ impl Screenful {
         doing: &'static str,
     ) -> Result<(), DisplayError> {
         for _ in 0..BUSY_TRIES {
-            match self.card.atomic_commit(flags, request.0.clone()) {
+            match self.card.atomic_commit(flags, request.atomic()) {
                 Ok(()) => return Ok(()),
                 Err(error) => match Errno::from_io_error(&error) {
                     Some(Errno::BUSY) => std::thread::sleep(BUSY_PAUSE),
@@ -253,15 +254,22 @@ fn named_value(properties: &Properties, name: &str, wanted: &str) -> Option<prop
     Some(value.value())
 }
 
-/// What one commit changes.
+/// What one commit changes: objects, their properties, the new values. Of two values the later holds.
 #[derive(Debug, Default)]
-pub(super) struct Request(AtomicModeReq);
+pub(super) struct Request(Vec<(RawResourceHandle, property::Handle, property::RawValue)>);
 
 impl Request {
     fn set(&mut self, object: u32, property: property::Handle, value: property::RawValue) {
-        if let Some(object) = std::num::NonZeroU32::new(object) {
-            self.0.add_raw_property(object, property, value);
+        if let Some(object) = RawResourceHandle::new(object) {
+            self.0.push((object, property, value));
         }
+    }
+    fn atomic(&self) -> AtomicModeReq {
+        let mut request = AtomicModeReq::new();
+        for &(object, property, value) in &self.0 {
+            request.add_raw_property(object, property, value);
+        }
+        request
     }
     fn show(&mut self, plane: &Plane, crtc: crtc::Handle, shows: Shows) {
         let object = u32::from(plane.handle);
@@ -313,7 +321,7 @@ impl Before {
                 request.set(u32::from(plane.handle), property, value);
             }
         }
-        let planes = card.atomic_commit(AtomicCommitFlags::ALLOW_MODESET, request.0);
+        let planes = card.atomic_commit(AtomicCommitFlags::ALLOW_MODESET, request.atomic());
         let crtc = self.head.crtc;
         let mode = match (self.crtc.mode(), self.crtc.framebuffer()) {
             (Some(mode), Some(framebuffer)) => {
@@ -346,3 +354,78 @@ const FLIP_LIMIT: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 const BUSY_PAUSE: Duration = Duration::from_millis(2);
 /// A second of them.
 const BUSY_TRIES: usize = 500;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn handle<T: From<RawResourceHandle>>(number: u32) -> T {
+        RawResourceHandle::new(number).unwrap().into()
+    }
+
+    /// The properties are numbered as they are set: 1 FB_ID, 2 CRTC_ID, 11.. SRC, 21.. CRTC, 31 zpos, 41 alpha.
+    fn plane() -> Plane {
+        Plane {
+            handle: handle(90),
+            facts: PlaneFacts { kind: PlaneKind::Overlay, formats: Vec::new(), zpos: None },
+            lit: false,
+            framebuffer: handle(1),
+            crtc: handle(2),
+            source: [11, 12, 13, 14].map(handle),
+            target: [21, 22, 23, 24].map(handle),
+            zpos: Some(handle(31)),
+            fixed: vec![(handle(41), OPAQUE)],
+            found: Vec::new(),
+        }
+    }
+
+    /// No card of the tests scales, so what a card that does is asked for is looked at here: the whole buffer, in
+    /// 1/65536 pixels, and its place on the screen, in pixels.
+    #[test]
+    fn scaling_card_is_asked_for_the_whole_buffer_in_the_place_of_the_picture() {
+        let mut request = Request::default();
+        let shows = Shows {
+            framebuffer: handle(7),
+            size: Size::new(320, 240).unwrap(),
+            area: Area { left: 420, top: 0, width: 1080, height: 810 },
+            depth: 2,
+        };
+        request.show(&plane(), handle(5), shows);
+        let set: Vec<(u32, u64)> = request
+            .0
+            .iter()
+            .map(|&(object, property, value)| {
+                assert_eq!(object.get(), 90);
+                (u32::from(property), value)
+            })
+            .collect();
+        let want = [
+            (1, 7),
+            (2, 5),
+            (11, 0),
+            (12, 0),
+            (13, 320 << 16),
+            (14, 240 << 16),
+            (21, 420),
+            (22, 0),
+            (23, 1080),
+            (24, 810),
+            (41, 0xffff),
+            (31, 2),
+        ];
+        assert_eq!(set, want);
+    }
+
+    #[test]
+    fn plane_that_is_shown_after_it_was_hidden_is_shown() {
+        let mut request = Request::default();
+        request.hide(&plane());
+        assert_eq!(request.0.len(), 2);
+        let size = Size::new(1, 1).unwrap();
+        let area = Area { left: 0, top: 0, width: 1, height: 1 };
+        let shows = Shows { framebuffer: handle(7), size, area, depth: 0 };
+        request.show(&plane(), handle(5), shows);
+        let said = format!("{:?}", request.atomic());
+        assert!(said.contains("values: [7, 5, 0, 0, 65536"), "{said}");
+    }
+}
