@@ -61,9 +61,10 @@ fn every_failure_of_every_stage_is_one_line_with_stage_cause_and_next_step() {
     let Some(bench) = Bench::new() else { return };
     let open_before = descriptors();
     // A sensor that stays powered keeps its firmware, and would not be given it again.
-    let _impatient = Parameter::set("autosuspend_ms", 1);
+    // Not so soon, though, that it forgets where it failed before anybody has looked.
+    let _impatient = Parameter::set("autosuspend_ms", 300);
     for (stage, errno, step) in FAILURES {
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(Duration::from_millis(1000));
         let failing = [Parameter::set("fail_stage", stage), Parameter::set("fail_errno", errno)];
         let mut camera = bench.open(|_| {});
         let error = camera.next(&mut RawFrame::default()).unwrap_err();

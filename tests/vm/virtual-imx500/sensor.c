@@ -58,6 +58,7 @@ static void forget_network(struct sensor *sensor)
 	sensor->network_len = 0;
 	sensor->network_written = false;
 	sensor->done = 0;
+	sensor->piece_done = 0;
 	if (sensor->device_id)
 		v4l2_ctrl_activate(sensor->device_id, false);
 }
