@@ -134,7 +134,7 @@ fn even(side: f64, most: u32) -> u32 {
     ((side / 2.0).round() as u32 * 2).clamp(2, most)
 }
 
-const WHOLE: InferenceWindow =
+pub(crate) const WHOLE: InferenceWindow =
     InferenceWindow { left: 0, top: 0, width: SENSOR_WIDTH, height: SENSOR_HEIGHT };
 
 /// Maximum of the driver's control, for each of its four numbers (`imx500.c` of raspberrypi/linux 7a8b5ff).

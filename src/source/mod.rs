@@ -1,6 +1,7 @@
 //! Where frames come from: the camera, or the simulated sensor.
 
 pub mod clock;
+pub mod device_node;
 pub mod holder;
 pub mod imx500;
 pub mod inference_window;

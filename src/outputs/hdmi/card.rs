@@ -1,6 +1,6 @@
 //! A display card, opened: what it says of itself, and being its master, the one program that shows.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use super::choice::{
     unsuitable,
 };
 use super::error::DisplayError;
+use crate::source::device_node;
 
 /// Which card shall show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,22 +241,15 @@ fn facts_of(connector: &connector::Info) -> ConnectorFacts {
     }
 }
 
-/// `card0`, `card1`, ... in the order of their numbers.
+/// `card0`, `card1`, ...
 fn nodes(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut numbered: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| {
-            let number = entry.file_name().to_str()?.strip_prefix("card")?.parse().ok()?;
-            Some((number, entry.path()))
-        })
-        .collect();
-    numbered.sort();
-    numbered.into_iter().map(|(_, path)| path).collect()
+    device_node::numbered(folder, "card")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn cards_come_in_the_order_of_their_numbers_and_nothing_else_comes() {

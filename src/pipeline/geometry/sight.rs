@@ -19,6 +19,7 @@
 
 use super::{Size, Transform};
 use crate::source::imx500::Flips;
+use crate::source::inference_window::WHOLE;
 use crate::source::simulated::isp::{InferenceWindow, SENSOR_HEIGHT, SENSOR_WIDTH};
 
 /// What the network sees, and how it is turned.
@@ -74,9 +75,6 @@ impl Sight {
 fn array() -> Size {
     Size { width: SENSOR_WIDTH as usize, height: SENSOR_HEIGHT as usize }
 }
-
-const WHOLE: InferenceWindow =
-    InferenceWindow { left: 0, top: 0, width: SENSOR_WIDTH, height: SENSOR_HEIGHT };
 
 #[cfg(test)]
 mod tests {

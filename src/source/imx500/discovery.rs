@@ -3,12 +3,12 @@
 //!
 //! A camera is called by its I2C name, such as `10-001a`, which says in which connector it is.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::graph::{Entity, Graph};
 use super::receiver::{Receiver, Unusable};
+use crate::source::device_node;
 use crate::source::permission::{group_of, not_permitted};
 
 /// A camera, and how its lines reach memory.
@@ -196,17 +196,9 @@ fn others(present: &[String]) -> String {
     }
 }
 
-/// `/dev/media0`, `/dev/media1`, ... in the order of their numbers, for stable messages.
+/// `/dev/media0`, `/dev/media1`, ...
 fn media_devices(dev: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dev).into_iter().flatten().flatten();
-    let mut numbered: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| {
-            let number = entry.file_name().to_str()?.strip_prefix("media")?.parse().ok()?;
-            Some((number, entry.path()))
-        })
-        .collect();
-    numbered.sort();
-    numbered.into_iter().map(|(_, path)| path).collect()
+    device_node::numbered(dev, "media")
 }
 
 #[cfg(test)]
@@ -214,6 +206,7 @@ mod tests {
     use super::*;
     use crate::source::imx500::graph::recorded::graph;
     use crate::source::imx500::receiver::ReceiverKind;
+    use std::fs;
 
     const PI5: &str = include_str!("../../../tests/fixtures/media/pi5_imx500.txt");
     const PI5_SECOND: &str = include_str!("../../../tests/fixtures/media/pi5_second_imx500.txt");
