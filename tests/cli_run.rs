@@ -9,6 +9,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -44,6 +45,8 @@ fn three_hundred_frames_leave_a_report_that_is_the_same_twice() {
         assert_fine(&output);
         let table = String::from_utf8(output.stdout).unwrap();
         assert!(table.contains("sensor_to_mask"), "{table}");
+        // Definitions are printed with every report.
+        assert!(table.contains("clock: sensor, then host"), "{table}");
         report(dir.path(), folder)
     });
     let first = &reports[0];
@@ -70,6 +73,34 @@ fn three_hundred_frames_leave_a_report_that_is_the_same_twice() {
         assert!(report.as_object_mut().unwrap().remove("timing").is_some());
     }
     assert_eq!(reports[0], reports[1]);
+}
+
+#[test]
+fn latencies_are_left_as_histograms_and_as_a_trace() {
+    let dir = TempDir::new().unwrap();
+    let args = ["--frames", "30", "--input-size", "64x64", "--report", "out"];
+    assert_fine(&run(dir.path(), &[&args[..], &["--latency-log", "log.hlog"]].concat()));
+    let paired = report(dir.path(), "out")["counters"]["paired"].as_u64().unwrap();
+    for file in ["log.hlog", "out/latency.hlog"] {
+        let log = fs::read(dir.path().join(file)).unwrap();
+        let mut counted = 0;
+        for entry in IntervalLogIterator::new(&log) {
+            let LogEntry::Interval(interval) = entry.unwrap() else { continue };
+            counted += u64::from(interval.tag().unwrap().as_str() == "sensor_to_mask");
+        }
+        assert!(counted >= 1, "{file}");
+        assert!(String::from_utf8_lossy(&log).contains("Not a medical device."), "{file}");
+    }
+    let trace = fs::read(dir.path().join("out/trace.json")).unwrap();
+    let trace: Value = serde_json::from_slice(&trace).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let masks = events.iter().filter(|event| event["name"] == "tensor_to_mask").count();
+    assert_eq!(u64::try_from(masks).unwrap(), paired, "one for every published frame");
+
+    let refused = run(dir.path(), &["--frames", "3", "--latency-log", "no/such/folder/log.hlog"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("no/such/folder/log.hlog"), "{said}");
 }
 
 /// The picture fills the middle square of the sensor, and so does the largest window of a square input.

@@ -4,6 +4,7 @@
 //!   main       opens everything, starts the others, keeps the newest frame for the report
 //!   signals    Ctrl-C and SIGTERM: the first stops, the second exits          (stop.rs)
 //!   status     a line now and then                                            (status.rs)
+//!   latency-log   every count of every second, where that is wanted     (latency_log.rs)
 //!   capture, decode   the pipeline's own          web, hdmi   the outputs' own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
 //!   power-...  one an instrument for power
@@ -15,11 +16,14 @@ mod camera;
 pub(crate) mod chosen;
 mod condition;
 mod dump;
+mod latency_log;
 mod power;
 mod status;
 pub(crate) mod stop;
 mod table;
+mod watch;
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -53,6 +57,7 @@ use condition::{Condition, Verdict};
 use dump::{Dumped, Dumping};
 use power::Power;
 use table::Table;
+use watch::Watch;
 
 /// Run the daemon: camera or simulated sensor, network, live page
 ///
@@ -63,7 +68,9 @@ pub(crate) struct RunArgs {
     /// End after this many sensor frames (30 a second)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// Leave report.json, overlay.png and mask.png in this folder; made if it is not there
+    /// Leave report.json, overlay.png and mask.png in this folder, the latencies as an HdrHistogram log
+    /// (latency.hlog), and the last ten seconds frame by frame for ui.perfetto.dev (trace.json); made if it is
+    /// not there
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     /// Where frames come from. Without it, an option that only the simulated sensor has means simulated, and
@@ -116,6 +123,9 @@ pub(crate) struct RunArgs {
     /// Write the first metadata buffer that carries both tensors to this file, for `qsegment inspect`
     #[arg(long, value_name = "FILE")]
     dump_metadata: Option<PathBuf>,
+    /// Write every count of every stage to this file, as an HdrHistogram log with an interval a second
+    #[arg(long, value_name = "FILE")]
+    latency_log: Option<PathBuf>,
     /// Address and port of the page; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", conflicts_with = "no_web")]
     listen: Option<Listen>,
@@ -254,19 +264,13 @@ pub(crate) fn run(
     };
     let screen = showing.as_ref().map(hdmi::Showing::observer);
     power.begin(&observer, &opened.facts)?;
-    let meters = power.meters();
-    let snapshot_now = {
-        let (observer, meters, screen) = (observer.clone(), meters.clone(), screen.clone());
-        move || {
-            let snapshot = Snapshot { power: meters.metered(), ..observer.snapshot() };
-            with_screen(snapshot, screen.as_ref())
-        }
-    };
+    let watch = Watch { pipeline: observer.clone(), meters: power.meters(), screen };
     let serving = match (opened.web, shown) {
         (Some(web), Some(slot)) => {
             let serving = web.serve(Feed {
                 slot,
-                snapshot: Arc::new(snapshot_now.clone()),
+                snapshot: watched(&watch, Watch::snapshot),
+                trace: watched(&watch, Watch::trace),
                 facts: opened.facts.clone(),
                 clock: host_clock.clone(),
                 stale_after: config.pipeline.stale_after(),
@@ -277,7 +281,16 @@ pub(crate) fn run(
         }
         _ => None,
     };
-    let status = status::start(observer.clone(), host_clock.clone(), args.frames)?;
+    let status = status::start(observer, host_clock.clone(), args.frames)?;
+    let logging = args
+        .latency_log
+        .as_deref()
+        .zip(opened.latency_log)
+        .map(|(path, file)| {
+            let (watch, clock) = (watch.clone(), host_clock.clone());
+            latency_log::start(file, path, &opened.facts, watch, clock, started)
+        })
+        .transpose()?;
 
     let mut last = None;
     while let Some(frame) = newest.take() {
@@ -288,25 +301,31 @@ pub(crate) fn run(
     power.end();
     stop.raise();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
+    if let Some(logging) = logging {
+        logging.join().map_err(|_| anyhow!("the latency-log thread has panicked"))?;
+    }
     drop(serving);
     drop(exposing);
     drop(showing);
     let (snapshot, failure) = match ended {
-        Ok(_) => (snapshot_now(), None),
+        Ok(_) => (watch.snapshot(), None),
         // What was seen until then is reported all the same.
         Err(RunError::Source(error)) => {
             let last_error = Some(error.to_string());
-            let snapshot = Snapshot { last_error, ..snapshot_now() };
+            let snapshot = Snapshot { last_error, ..watch.snapshot() };
             (snapshot, Some(Failure::unavailable(error)))
         }
         Err(bug @ (RunError::Panicked { .. } | RunError::Thread { .. })) => return Err(bug.into()),
     };
 
+    let time = RunTime { started, elapsed };
     let report = Report {
         exposure: exposure.as_ref().map(Observer::figures),
-        ..Report::new(&snapshot, &opened.facts, RunTime { started, elapsed }, last.as_deref())
+        ..Report::new(&snapshot, &opened.facts, time, last.as_deref())
     };
     if let Some(folder) = &opened.folder {
+        folder.write_latency(&opened.facts, &snapshot, time, watch.histograms())?;
+        folder.write_trace(&opened.facts, &snapshot, watch.trace())?;
         folder.write(&report, last.as_deref(), config.overlay.style(Scale::Two))?;
     }
     let printed = match form {
@@ -325,10 +344,13 @@ pub(crate) fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The pipeline knows nothing of what was shown; the screen has timed it.
-fn with_screen(mut snapshot: Snapshot, screen: Option<&hdmi::Observer>) -> Snapshot {
-    snapshot.stages.extend(screen.map(hdmi::Observer::stages).unwrap_or_default());
-    snapshot
+/// For an output that asks now and then.
+fn watched<T>(
+    watch: &Watch,
+    read: impl Fn(&Watch) -> T + Send + Sync + 'static,
+) -> Arc<dyn Fn() -> T + Send + Sync> {
+    let watch = watch.clone();
+    Arc::new(move || read(&watch))
 }
 
 /// Frames that wait for the main thread, which only keeps the newest.
@@ -365,6 +387,7 @@ struct Opened {
     web: Option<Web>,
     hdmi: Option<Hdmi>,
     folder: Option<ReportFolder>,
+    latency_log: Option<File>,
     dumped: Option<Dumped>,
 }
 
@@ -384,6 +407,7 @@ impl Opened {
             write::can_write(path)?;
         }
         let folder = args.report.as_deref().map(ReportFolder::prepare).transpose()?;
+        let latency_log = args.latency_log.as_deref().map(latency_log::create).transpose()?;
         // Last, since a camera may stream from here on.
         let asked =
             Asked { input_size: args.input_size, names_what_is_seen: args.name_what_is_seen() };
@@ -396,7 +420,7 @@ impl Opened {
             None => (chosen.source, None),
         };
         let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
-        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, dumped })
+        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, latency_log, dumped })
     }
 }
 
@@ -440,7 +464,9 @@ fn judge(conditions: &[Condition], snapshot: &Snapshot) -> anyhow::Result<()> {
         .filter_map(|condition| match condition.judge(snapshot) {
             Verdict::Fine => None,
             Verdict::Holds(found) => Some(format!("{condition} holds: it is {found}")),
-            Verdict::Unknown => Some(format!("{condition} cannot be judged: no frame was timed")),
+            Verdict::Unknown => {
+                Some(format!("{condition} cannot be judged: the run has no such figure"))
+            }
         })
         .collect();
     ensure!(failed.is_empty(), "--fail-on {}", failed.join("; "));

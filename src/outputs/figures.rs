@@ -137,12 +137,31 @@ pub struct StageDefinition {
 #[must_use]
 pub fn definition(stage: Stage) -> StageDefinition {
     match stage {
+        Stage::ExposureToFrameStart => StageDefinition {
+            name: "exposure_to_frame_start",
+            from: "middle of the first row's exposure",
+            to: "its end, frame start at the receiver: half the exposure by the frame's own registers",
+            clock: "none: a register's value",
+        },
         Stage::SensorToTensor => StageDefinition {
             name: "sensor_to_tensor",
             from: "frame start at the receiver, the end of the first row's exposure",
             to: "last line of the frame's output tensor in host memory; where the host runs the network, of \
                  what it is shown",
             clock: "sensor",
+        },
+        Stage::NetworkRunTime => StageDefinition {
+            name: "network_run_time",
+            from: "start of the network in the sensor",
+            to: "its end, by the sensor's own counter (KPI line, word 9, taken as microseconds); lies within \
+                 sensor_to_tensor",
+            clock: "the sensor's own",
+        },
+        Stage::DspRunTime => StageDefinition {
+            name: "dsp_run_time",
+            from: "start of the sensor's signal processor on the frame",
+            to: "its end, by the sensor's own counter (KPI line, word 10, taken as microseconds)",
+            clock: "the sensor's own",
         },
         Stage::TensorToMask => StageDefinition {
             name: "tensor_to_mask",
@@ -172,6 +191,13 @@ pub fn definition(stage: Stage) -> StageDefinition {
             name: "exposure_to_flip",
             from: "middle of the first row's exposure: half the exposure by the sensor's registers before its end",
             to: "start of the scan-out that shows the frame, by the kernel's stamp; what the panel adds is not in it",
+            clock: "sensor, then host",
+        },
+        Stage::ExposureToReplaced => StageDefinition {
+            name: "exposure_to_replaced",
+            from: "middle of the first row's exposure of the frame on the screen",
+            to: "start of the scan-out that shows the next frame, or marks this one as no longer live: the \
+                 greatest age at which it was seen",
             clock: "sensor, then host",
         },
     }

@@ -16,7 +16,6 @@ use prometheus_client::registry::{Registry, Unit};
 use super::figures::power::{PowerFigures, UncertainFigure};
 use super::figures::{COUNTERS, Facts, SensorRates, definition};
 use crate::pipeline::Snapshot;
-use crate::source::Quality;
 
 /// Media type of what [`encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -109,7 +108,7 @@ impl Scrape {
             for (quantile, latency) in quantiles {
                 let labels = [
                     ("stage", definition(stage.stage).name),
-                    ("quality", quality_name(stage.quality)),
+                    ("quality", stage.quality.name()),
                     ("quantile", quantile),
                 ];
                 ConstGauge::new(latency.as_secs_f64()).encode(family.encode_family(&labels)?)?;
@@ -216,11 +215,7 @@ const GAUGES: [Gauge; 3] = [
 ];
 
 fn labels(of: &PowerFigures) -> [(&'static str, &'static str); 3] {
-    [
-        ("scope", of.scope.name()),
-        ("source", of.source.name()),
-        ("quality", quality_name(of.quality)),
-    ]
+    [("scope", of.scope.name()), ("source", of.source.name()), ("quality", of.quality.name())]
 }
 
 fn counts(
@@ -238,12 +233,4 @@ fn counts(
         ConstCounter::new(*count).encode(family.encode_family(&[(label, *value)])?)?;
     }
     Ok(())
-}
-
-fn quality_name(quality: Quality) -> &'static str {
-    match quality {
-        Quality::Measured => "measured",
-        Quality::Estimated => "estimated",
-        Quality::Simulated => "simulated",
-    }
 }

@@ -5,6 +5,7 @@
 //!   LatestSlot<Arc<Frame>> --> exposure  back to the camera: exposure and white balance
 //!   LatestSlot<Arc<Frame>> --> hdmi      a screen at the machine itself: picture and mask in one flip
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
+//!   histograms, stamps     --> latency_log, trace   for HdrHistogram's tools, for Chrome and Perfetto
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
 //! ```
 //!
@@ -14,10 +15,12 @@ mod canvas;
 pub mod exposure;
 pub mod figures;
 pub mod hdmi;
+pub mod latency_log;
 pub mod metrics;
 pub mod overlay;
 mod recent;
 pub mod report;
+pub mod trace;
 pub mod web;
 pub mod whole_file;
 

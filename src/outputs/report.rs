@@ -1,4 +1,4 @@
-//! What a run leaves behind: `report.json`, `overlay.png`, `mask.png`.
+//! What a run leaves behind: `report.json`, `overlay.png`, `mask.png`, `latency.hlog`, `trace.json`.
 //!
 //! Everything in `report.json` outside `timing` is a function of network, scene, seed and options;
 //! what a clock of this machine had a part in is inside `timing`. So two runs with one seed differ
@@ -20,10 +20,12 @@ use super::figures::{
     COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorFigures, SensorRates,
     StageFigures, sensor_time,
 };
+use super::latency_log::{self, SoFar};
 use super::overlay::{Freshness, Overlay, Style, mask};
-use super::{DISCLAIMER, OutputError, whole_file};
+use super::{DISCLAIMER, OutputError, trace, whole_file};
 use crate::pipeline::geometry::Size;
-use crate::pipeline::latency::{Stage, StageLatency};
+use crate::pipeline::latency::{Stage, StageHistogram, StageLatency};
+use crate::pipeline::trace::Trace;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::Quality;
 
@@ -226,12 +228,16 @@ impl Timing {
 /// Whether no clock of this machine had a part in it, whoever made the larger part.
 fn is_simulated_alone(latency: &StageLatency) -> bool {
     match latency.stage {
-        Stage::SensorToTensor => latency.quality == Quality::Simulated,
+        Stage::ExposureToFrameStart
+        | Stage::SensorToTensor
+        | Stage::NetworkRunTime
+        | Stage::DspRunTime => latency.quality == Quality::Simulated,
         Stage::TensorToMask
         | Stage::SensorToMask
         | Stage::MaskToCommit
         | Stage::CommitToFlip
-        | Stage::ExposureToFlip => false,
+        | Stage::ExposureToFlip
+        | Stage::ExposureToReplaced => false,
     }
 }
 
@@ -273,6 +279,32 @@ impl ReportFolder {
         let mut json = serde_json::to_vec_pretty(report).expect("keys are strings, numbers finite");
         json.push(b'\n');
         self.replace(REPORT_FILE, &json)
+    }
+
+    /// Writes every count of every stage, as one interval.
+    pub fn write_latency(
+        &self,
+        facts: &Facts,
+        snapshot: &Snapshot,
+        time: RunTime,
+        histograms: Vec<StageHistogram>,
+    ) -> Result<(), OutputError> {
+        let whole = SoFar { elapsed: time.elapsed, histograms };
+        let (stages, counts) = (&snapshot.stages, std::iter::once(whole));
+        let write = |file: &mut _| latency_log::write(file, facts, time.started, stages, counts);
+        whole_file::write(&self.0.join(LATENCY_FILE), write)
+            .map_err(|error| self.refused(LATENCY_FILE, &error))
+    }
+
+    /// Writes the last seconds, frame by frame.
+    pub fn write_trace(
+        &self,
+        facts: &Facts,
+        snapshot: &Snapshot,
+        trace: Trace,
+    ) -> Result<(), OutputError> {
+        let trace = trace::chrome(&trace.last(trace::SPAN), facts, snapshot);
+        self.replace(TRACE_FILE, trace.to_string().as_bytes())
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), OutputError> {
@@ -320,3 +352,5 @@ pub(super) fn png(pixels: &[u8], size: Size, colour: ExtendedColorType) -> Vec<u
 const REPORT_FILE: &str = "report.json";
 const OVERLAY_FILE: &str = "overlay.png";
 const MASK_FILE: &str = "mask.png";
+const LATENCY_FILE: &str = "latency.hlog";
+const TRACE_FILE: &str = "trace.json";

@@ -30,6 +30,7 @@ pub mod pairing;
 pub mod queue;
 mod running;
 pub mod skeleton;
+pub mod trace;
 pub mod vessels;
 
 pub use running::{Observer, Progress, RunError, Running};

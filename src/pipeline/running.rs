@@ -21,8 +21,9 @@ use super::arrivals::{Arrivals, Arrived};
 use super::decode::Decoder;
 use super::frames::FramePool;
 use super::host::Inference;
-use super::latency::Latency;
+use super::latency::{Latency, StageHistogram};
 use super::queue::{Bounded, LatestSlot};
+use super::trace::Passed;
 use super::{Counters, Frame, Options, Snapshot};
 use crate::source::clock::{Clock, Timestamp};
 use crate::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
@@ -156,6 +157,16 @@ impl Observer {
             power: Vec::new(),
             taken_at: shared.host_clock.now(),
         }
+    }
+    /// Every count of every stage, for export; some hundred KB.
+    #[must_use]
+    pub fn histograms(&self) -> Vec<StageHistogram> {
+        lock(&self.shared.of_decode).latency.histograms()
+    }
+    /// The frames published last, one by one; ten seconds of them in real time.
+    #[must_use]
+    pub fn passed(&self) -> Vec<Passed> {
+        lock(&self.shared.of_decode).latency.passed()
     }
     /// How far the run is: what costs less than a snapshot.
     #[must_use]
@@ -412,7 +423,7 @@ impl Decode {
         state.sensor_span = self.arrivals.span();
         state.frames_dropped = self.frames.dropped();
         if let Some(frame) = &published {
-            state.latency.record(&frame.stamps);
+            state.latency.record(frame, self.counters);
         }
         if let Some(damage) = &decoded.damage {
             state.last_error = Some(format!("buffer {sequence}: {damage}"));

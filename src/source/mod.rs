@@ -25,6 +25,18 @@ pub enum Quality {
     Simulated,
 }
 
+impl Quality {
+    /// As it stands in every answer.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Estimated => "estimated",
+            Self::Simulated => "simulated",
+        }
+    }
+}
+
 /// One captured frame before parsing. Buffers are reused: the pipeline hands the same value back to the source.
 #[derive(Debug, Clone, Default)]
 pub struct RawFrame {

@@ -6,6 +6,7 @@ use qsegment::formats::embedded::{LinePacking, SensorState};
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts, Seen};
 use qsegment::pipeline::energy::{Metered, Span};
 use qsegment::pipeline::latency::{Stage, StageLatency};
+use qsegment::pipeline::trace::{Passed, Trace};
 use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
 use qsegment::source::clock::Timestamp;
 use qsegment::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
@@ -157,4 +158,24 @@ pub(crate) fn facts() -> Facts {
             high: Duration::from_millis(75),
         }),
     }
+}
+
+/// One frame that was published and shown.
+pub(crate) fn trace() -> Trace {
+    let stamps = Stamps {
+        frame_start: Timestamp(5_000_000),
+        tensor_at_host: Timestamp(65_000_000),
+        received: Timestamp(1_000_000_000),
+        mask_ready: Timestamp(1_002_000_000),
+    };
+    let passed = Passed {
+        sequence: 41,
+        frame_count: 38,
+        lag_frames: 3,
+        stamps,
+        exposure: None,
+        kpi: None,
+        counters: Counters::default(),
+    };
+    Trace { passed: vec![passed], on_screen: Vec::new() }
 }

@@ -12,7 +12,7 @@ use qsegment::pipeline::queue::LatestSlot;
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
 use serde_json::{Value, json};
 
-use crate::sample::{facts, frame_over, snapshot};
+use crate::sample::{facts, frame_over, snapshot, trace};
 
 struct Page {
     serving: Serving,
@@ -28,6 +28,7 @@ impl Page {
         let feed = Feed {
             slot: Arc::clone(&slot),
             snapshot: Arc::new(snapshot),
+            trace: Arc::new(trace),
             facts: facts(),
             clock: clock.clone(),
             stale_after: Duration::from_millis(500),
@@ -247,6 +248,30 @@ fn status_follows_the_state() {
     assert_eq!(stale["state"], "stale");
     assert_eq!(stale["newest_mask"]["age_ms"], 1100.0);
     assert_eq!(stale["newest_mask"]["vessel_fraction"], Value::Null);
+}
+
+#[test]
+fn trace_of_the_last_seconds_can_be_taken_at_any_moment() {
+    let page = Page::open();
+    let answer = page.get("/trace.json");
+    assert_eq!(answer.status, 200);
+    assert!(answer.head.contains("attachment; filename=\"trace.json\""), "{}", answer.head);
+    let trace = answer.json();
+    assert_eq!(trace["otherData"]["disclaimer"], "Research use only. Not a medical device.");
+    let to = trace["otherData"]["sensor_to_tensor"].as_str().unwrap();
+    assert!(to.starts_with("from frame start"), "{to}");
+    let events = trace["traceEvents"].as_array().unwrap();
+    let decode = events.iter().find(|event| event["name"] == "tensor_to_mask").unwrap();
+    assert_eq!((&decode["ts"], &decode["dur"]), (&json!(1e6), &json!(2e3)));
+    assert_eq!(decode["args"]["sequence"], 41);
+    // What the format wants of every event.
+    for event in events {
+        assert!(event["ph"].is_string() && event["pid"].is_u64(), "{event}");
+        assert!(event["ph"] == "M" || event["ts"].is_f64(), "{event}");
+    }
+    for name in ["exposure_to_frame_start", "exposure_to_replaced"] {
+        assert!(trace["otherData"][name].is_string(), "{name}");
+    }
 }
 
 #[test]

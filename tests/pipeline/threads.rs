@@ -173,15 +173,23 @@ fn lossless_run_counts_everything_and_loses_nothing() {
     // Read-out of 30 ms after two frames of 33 ms; the host's clock stood still.
     let stages: Vec<_> = snapshot.stages.iter().map(|s| (s.stage, s.count, s.p50, s.max)).collect();
     let sensor_part = 2 * FRAME_INTERVAL + Duration::from_millis(30);
+    let (network, dsp) = (Duration::from_millis(52), Duration::from_micros(900));
     assert_eq!(
         stages,
         [
+            (Stage::ExposureToFrameStart, 0, Duration::ZERO, Duration::ZERO),
             (Stage::SensorToTensor, 100, sensor_part, sensor_part),
+            (Stage::NetworkRunTime, 100, network, network),
+            (Stage::DspRunTime, 100, dsp, dsp),
             (Stage::TensorToMask, 100, Duration::ZERO, Duration::ZERO),
             (Stage::SensorToMask, 100, sensor_part, sensor_part),
         ]
     );
     assert_eq!(snapshot.stages[0].quality, Quality::Simulated);
+    // The trace has the very frames.
+    let passed = observer.passed();
+    assert_eq!(passed.len(), 100);
+    assert_eq!(passed.last().map(|passed| (passed.sequence, passed.counters)), Some((299, want)));
     let (first, last) = snapshot.sensor_span.unwrap();
     assert_eq!(last.since(first), FRAME_INTERVAL * 299);
     assert_eq!(snapshot.last_error, None);

@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use qsegment::outputs::figures::{COUNTERS, StageFigures};
+use qsegment::outputs::figures::power::PowerFigures;
+use qsegment::outputs::figures::{COUNTERS, StageFigures, definition};
 use qsegment::pipeline::Snapshot;
-use qsegment::pipeline::latency::Latency;
-use qsegment::source::Quality;
+use qsegment::pipeline::latency::Stage;
+use qsegment::source::power::Scope;
 
 /// A comparison of one figure of the report with a number, such as `stale>0`.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,9 +61,8 @@ impl FromStr for Condition {
             .ok()
             .filter(|limit: &f64| limit.is_finite())
             .ok_or_else(|| format!("`{number}` is no number"))?;
-        let known = known_names();
-        if !known.iter().any(|known| known == name) {
-            return Err(format!("nothing is called `{name}`; known: {}", known.join(", ")));
+        if !is_known(name) {
+            return Err(format!("nothing is called `{name}`; known: {}", known_names()));
         }
         Ok(Self { name: name.to_owned(), comparison, limit })
     }
@@ -107,16 +107,34 @@ impl Comparison {
     }
 }
 
-/// Every name that can be compared, as it stands in the report: the counters, then the percentiles of
-/// each stage.
-fn known_names() -> Vec<String> {
-    let counters = COUNTERS.iter().map(|counter| counter.name.to_owned());
-    let stages = Latency::new(Quality::Simulated).stages();
-    let percentiles = stages.iter().flat_map(|stage| {
-        let stage = StageFigures::from(stage).definition.name;
-        PERCENTILES.iter().map(move |percentile| format!("{stage}_{percentile}"))
+/// Whether the report has a figure of that name.
+fn is_known(name: &str) -> bool {
+    let of_counter = COUNTERS.iter().any(|counter| counter.name == name);
+    let of_stage = Stage::ALL.iter().any(|&stage| {
+        percentile(definition(stage).name, name).is_some_and(|last| PERCENTILES.contains(&last))
     });
-    counters.chain(percentiles).collect()
+    let of_power = Scope::ALL
+        .iter()
+        .any(|&scope| percentile(scope.name(), name).is_some_and(|last| POWERS.contains(&last)));
+    of_counter || of_stage || of_power
+}
+
+/// What can be compared, as it stands in the report.
+fn known_names() -> String {
+    let counters = COUNTERS.map(|counter| counter.name).join(", ");
+    let stages = Stage::ALL.map(|stage| definition(stage).name).join(", ");
+    let scopes = Scope::ALL.map(Scope::name).join(", ");
+    format!(
+        "the counters {counters}; the stages {stages}, each with _{} at its end; the scopes of power \
+         {scopes}, each with _{} at its end",
+        PERCENTILES.join(", _"),
+        POWERS.join(" or _"),
+    )
+}
+
+/// `sensor_to_mask`, `sensor_to_mask_p99_ms`: `p99_ms`.
+fn percentile<'a>(start: &str, name: &'a str) -> Option<&'a str> {
+    name.strip_prefix(start)?.strip_prefix('_')
 }
 
 fn figure(snapshot: &Snapshot, name: &str) -> Option<f64> {
@@ -124,19 +142,29 @@ fn figure(snapshot: &Snapshot, name: &str) -> Option<f64> {
         return Some((counter.value)(&snapshot.counters) as f64);
     }
     let mut stages = snapshot.stages.iter().filter(|stage| stage.count > 0).map(StageFigures::from);
-    stages.find_map(|stage| {
-        let percentile = name.strip_prefix(stage.definition.name)?.strip_prefix('_')?;
-        match percentile {
-            "p50_ms" => Some(stage.p50_ms),
-            "p95_ms" => Some(stage.p95_ms),
-            "p99_ms" => Some(stage.p99_ms),
-            "max_ms" => Some(stage.max_ms),
-            _ => None,
-        }
+    let of_stage = stages.find_map(|stage| match percentile(stage.definition.name, name)? {
+        "p50_ms" => Some(stage.p50_ms),
+        "p95_ms" => Some(stage.p95_ms),
+        "p99_ms" => Some(stage.p99_ms),
+        "max_ms" => Some(stage.max_ms),
+        _ => None,
+    });
+    of_stage.or_else(|| {
+        let of_scope = snapshot.power.iter().map(PowerFigures::from).filter_map(|power| {
+            let figure = match percentile(power.scope.name(), name)? {
+                "mean_mw" => power.mean_power,
+                "mj_per_frame" => power.energy_per_frame,
+                _ => return None,
+            };
+            figure.figure.value.map(|value| value * 1e3)
+        });
+        // Of two instruments with one scope the one that says more.
+        of_scope.max_by(f64::total_cmp)
     })
 }
 
 const PERCENTILES: [&str; 4] = ["p50_ms", "p95_ms", "p99_ms", "max_ms"];
+const POWERS: [&str; 2] = ["mean_mw", "mj_per_frame"];
 
 #[cfg(test)]
 mod tests {
@@ -151,6 +179,8 @@ mod tests {
             ("buffers<=9", "buffers <= 9"),
             ("stalls==2", "stalls == 2"),
             ("sensor_to_mask_p99_ms>120.5", "sensor_to_mask_p99_ms > 120.5"),
+            ("exposure_to_replaced_max_ms>200", "exposure_to_replaced_max_ms > 200"),
+            ("sensor_mean_mw>=400", "sensor_mean_mw >= 400"),
         ] {
             assert_eq!(text.parse::<Condition>().unwrap().to_string(), shown);
         }
@@ -160,14 +190,24 @@ mod tests {
     fn an_unknown_name_lists_the_known_ones() {
         let refused = "stail>0".parse::<Condition>().unwrap_err();
         assert!(refused.starts_with("nothing is called `stail`; known: "), "{refused}");
-        for known in ["stale", "counter_jumps", "tensor_to_mask_p50_ms", "sensor_to_mask_max_ms"] {
+        for known in ["stale", "counter_jumps", "tensor_to_mask", "_p50_ms", "board", "_mean_mw"] {
             assert!(refused.contains(known), "{known} not in: {refused}");
         }
     }
 
     #[test]
     fn refuses_what_is_no_comparison() {
-        for wrong in ["stale", "stale>", "stale>many", "stale=1", "stale>inf", ">1", ""] {
+        for wrong in [
+            "sensor_mw>1",
+            "sensor_to_mask>1",
+            "stale",
+            "stale>",
+            "stale>many",
+            "stale=1",
+            "stale>inf",
+            ">1",
+            "",
+        ] {
             assert!(wrong.parse::<Condition>().is_err(), "{wrong}");
         }
     }

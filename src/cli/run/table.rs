@@ -3,8 +3,8 @@
 use std::fmt;
 
 use qsegment::outputs::DISCLAIMER;
-use qsegment::outputs::figures::StageFigures;
 use qsegment::outputs::figures::power::UncertainFigure;
+use qsegment::outputs::figures::{StageDefinition, StageFigures};
 use qsegment::outputs::report::Report;
 use qsegment::pipeline::Snapshot;
 use qsegment::source::Quality;
@@ -31,7 +31,8 @@ impl fmt::Display for Table<'_> {
         writeln!(f)?;
         self.stages(f)?;
         self.power(f)?;
-        write!(f, "\nWhat each figure means is in report.json (--report) and --json. {DISCLAIMER}")
+        self.definitions(f)?;
+        write!(f, "\n{DISCLAIMER}")
     }
 }
 
@@ -69,13 +70,40 @@ impl Table<'_> {
         Ok(())
     }
 
+    /// Stages that some frame has passed.
+    fn timed(&self) -> impl Iterator<Item = StageFigures> {
+        self.snapshot.stages.iter().filter(|stage| stage.count > 0).map(StageFigures::from)
+    }
+
+    /// What the figures above are, so that nobody has to ask.
+    fn definitions(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nwhat they are")?;
+        for stage in self.timed() {
+            let StageDefinition { name, from, to, clock } = stage.definition;
+            defined(f, name, &format!("from {from} to {to}; clock: {clock}"))?;
+        }
+        let Some(power) = self.report.timing.power.first() else { return Ok(()) };
+        for (name, of) in [
+            ("mean mW", &power.mean_power),
+            ("above idle mW", &power.power_above_idle),
+            ("mJ a frame", &power.energy_per_frame),
+        ] {
+            defined(f, name, of.figure.definition)?;
+        }
+        for of in &self.report.timing.power {
+            let name = format!("{}, {}", of.scope.name(), of.source.name());
+            defined(f, &name, &format!("{}: {}", of.instrument, of.definition))?;
+        }
+        Ok(())
+    }
+
     fn stages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<17}{:>9}{:>9}{:>9}{:>9}", "stage, ms", "p50", "p95", "p99", "max")?;
-        for stage in self.snapshot.stages.iter().map(StageFigures::from) {
+        writeln!(f, "{:<24}{:>9}{:>9}{:>9}{:>9}", "stage, ms", "p50", "p95", "p99", "max")?;
+        for stage in self.timed() {
             let name = stage.definition.name;
-            write!(f, "{name:<17}{:>9.1}{:>9.1}", stage.p50_ms, stage.p95_ms)?;
+            write!(f, "{name:<24}{:>9.1}{:>9.1}", stage.p50_ms, stage.p95_ms)?;
             write!(f, "{:>9.1}{:>9.1}", stage.p99_ms, stage.max_ms)?;
-            writeln!(f, "   {}", quality(stage.quality))?;
+            writeln!(f, "   {}", stage.quality.name())?;
         }
         Ok(())
     }
@@ -97,7 +125,7 @@ impl Table<'_> {
             let scope = format!("{}, {}", of.scope.name(), of.source.name());
             let [mean, above, frame] =
                 [&of.mean_power, &of.power_above_idle, &of.energy_per_frame].map(milli);
-            write!(f, "{scope:<17}{mean:>19}{above:>19}{frame:>19}   {}", quality(of.quality))?;
+            write!(f, "{scope:<17}{mean:>19}{above:>19}{frame:>19}   {}", of.quality.name())?;
             if of.gaps > 0 {
                 let seconds = of.uncovered.value.unwrap_or_default();
                 write!(f, ", {} gaps of {seconds:.1} s together", of.gaps)?;
@@ -111,6 +139,23 @@ impl Table<'_> {
         Ok(())
     }
 }
+
+/// A name, and beside it what it means, in lines that fit any terminal.
+fn defined(f: &mut fmt::Formatter<'_>, name: &str, meaning: &str) -> fmt::Result {
+    let mut line = format!("  {name:<NAMES$}");
+    for word in meaning.split(' ') {
+        if line.len() + 1 + word.len() > WIDTH {
+            writeln!(f, "{line}")?;
+            line = " ".repeat(NAMES + 2);
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(f, "{line}")
+}
+
+const NAMES: usize = 23;
+const WIDTH: usize = 100;
 
 /// In thousandths of its unit, with what it may be off by.
 fn milli(figure: &UncertainFigure) -> String {
@@ -127,11 +172,3 @@ fn milli(figure: &UncertainFigure) -> String {
 
 /// Counters that have a line of their own, or (inputs) are the other half of one.
 const SHOWN_ABOVE: [&str; 6] = ["buffers", "inputs", "outputs", "paired", "unpaired", "stale"];
-
-fn quality(quality: Quality) -> &'static str {
-    match quality {
-        Quality::Measured => "measured",
-        Quality::Estimated => "estimated",
-        Quality::Simulated => "simulated",
-    }
-}

@@ -40,8 +40,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::overlay::Style;
-use crate::pipeline::latency::{DisplayLatency, StageLatency};
+use crate::pipeline::latency::{DisplayLatency, StageHistogram, StageLatency};
 use crate::pipeline::queue::LatestSlot;
+use crate::pipeline::trace::OnScreen;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::clock::{Clock, StopSignal};
 pub use card::{Card, WantedCard};
@@ -165,6 +166,16 @@ impl Observer {
     #[must_use]
     pub fn stages(&self) -> Vec<StageLatency> {
         self.0.lock().latency.stages()
+    }
+    /// Every count of those stages, for export.
+    #[must_use]
+    pub fn histograms(&self) -> Vec<StageHistogram> {
+        self.0.lock().latency.histograms()
+    }
+    /// The frames shown last, one by one.
+    #[must_use]
+    pub fn on_screen(&self) -> Vec<OnScreen> {
+        self.0.lock().latency.shown()
     }
     /// Frames that were shown live.
     #[must_use]

@@ -245,8 +245,11 @@ impl Show {
             }
             let new =
                 on_glass.as_ref().is_none_or(|before: &Glass| before.sequence != glass.sequence);
-            if let (Sign::Live, true, Some(frame)) = (&glass.sign, new, &frame) {
-                self.record(frame, committed, flip);
+            match (&glass.sign, &frame) {
+                (Sign::Live, Some(frame)) if new => self.record(frame, committed, flip),
+                (Sign::Live, _) => {}
+                // What is shown from here on is marked as old, or nothing at all.
+                _ => self.shared.lock().latency.withdrawn(self.feed.clock.at_kernel_stamp(flip.at)),
             }
             on_glass = Some(glass);
         }
@@ -302,7 +305,7 @@ impl Show {
         // Cards without a clock of their own stamp the event when they send it, which is as good.
         let flipped = self.feed.clock.at_kernel_stamp(flip.at);
         let mut state = self.shared.lock();
-        state.latency.record(&frame.stamps, frame.sensor.exposure(), Shown { committed, flipped });
+        state.latency.record(frame, Shown { committed, flipped });
         state.shown += 1;
         tracing::trace!(sequence = frame.sequence, picture = flip.sequence, "flipped");
     }

@@ -33,6 +33,7 @@ use super::figures::Facts;
 use super::overlay::{Freshness, Overlay};
 use super::recent::Recent;
 use crate::pipeline::queue::LatestSlot;
+use crate::pipeline::trace::Trace;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::clock::Clock;
 use views::Views;
@@ -50,6 +51,8 @@ pub struct Feed {
     pub slot: Arc<LatestSlot<Arc<Frame>>>,
     /// Where the pipeline stands now; called up to a few times a second.
     pub snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    /// The last frames, one by one; called when somebody asks.
+    pub trace: Arc<dyn Fn() -> Trace + Send + Sync>,
     /// What holds for the whole run.
     pub facts: Facts,
     /// The host clock that stamped the frames.
@@ -112,9 +115,10 @@ impl Web {
             .max_blocking_threads(SNAPSHOT_THREADS)
             .build()
             .map_err(no_thread)?;
-        let Feed { slot, snapshot, facts, clock, stale_after, exposure } = feed;
+        let Feed { slot, snapshot, trace, facts, clock, stale_after, exposure } = feed;
         let site = Arc::new(Site {
             snapshot,
+            trace,
             facts,
             clock,
             stale_after,
@@ -173,6 +177,7 @@ impl Drop for Serving {
 /// What both threads know.
 struct Site {
     snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    trace: Arc<dyn Fn() -> Trace + Send + Sync>,
     facts: Facts,
     clock: Clock,
     stale_after: Duration,

@@ -22,6 +22,7 @@ use crate::outputs::exposure::Observer;
 use crate::outputs::metrics;
 use crate::outputs::overlay::{Layer, Opacity, Style};
 use crate::outputs::report::png;
+use crate::outputs::trace;
 
 pub(super) fn router(site: Arc<Site>) -> Router {
     Router::new()
@@ -36,6 +37,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/snapshot.png", get(snapshot_png))
         .route("/status", get(status))
         .route("/metrics", get(prometheus))
+        .route("/trace.json", get(trace_json))
         .route("/healthz", get(|| file("text/plain", "ok\n")))
         .fallback(not_found)
         .with_state(site)
@@ -149,6 +151,13 @@ async fn prometheus(State(site): State<Arc<Site>>) -> Response {
     let age = site.newest().map(|frame| frame.stamps.age_at(site.clock.now()));
     let text = metrics::encode(&(site.snapshot)(), &site.facts, age);
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+/// The ten seconds before the request.
+async fn trace_json(State(site): State<Arc<Site>>) -> Response {
+    let last = (site.trace)().last(trace::SPAN);
+    let headers = [(header::CONTENT_DISPOSITION, "attachment; filename=\"trace.json\"")];
+    (headers, Json(trace::chrome(&last, &site.facts, &(site.snapshot)()))).into_response()
 }
 
 async fn not_found(uri: Uri) -> Response {

@@ -133,6 +133,8 @@ impl PowerSource {
 }
 
 impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Sensor, Self::Board, Self::Cpu];
     /// As in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
