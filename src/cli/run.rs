@@ -249,12 +249,13 @@ pub(crate) fn run(
     let began = host_clock.now();
     let running = pipeline.start(opened.source, host_clock.clone());
     let observer = running.observer();
+    power.begin(&observer, &opened.facts)?;
+    let mut watch = Watch { pipeline: observer.clone(), meters: power.meters(), screen: None };
     let showing = match (opened.hdmi, on_screen) {
         (Some(display), Some(slot)) => {
-            let observer = observer.clone();
             let showing = display.show(hdmi::Feed {
                 slot,
-                snapshot: Arc::new(move || observer.snapshot()),
+                snapshot: watched(&watch, Watch::snapshot),
                 clock: host_clock.clone(),
                 stale_after: config.pipeline.stale_after(),
             });
@@ -262,9 +263,7 @@ pub(crate) fn run(
         }
         _ => None,
     };
-    let screen = showing.as_ref().map(hdmi::Showing::observer);
-    power.begin(&observer, &opened.facts)?;
-    let watch = Watch { pipeline: observer.clone(), meters: power.meters(), screen };
+    watch.screen = showing.as_ref().map(hdmi::Showing::observer);
     let serving = match (opened.web, shown) {
         (Some(web), Some(slot)) => {
             let serving = web.serve(Feed {

@@ -115,6 +115,8 @@ pub struct Timing {
     pub stages: Vec<StageFigures>,
     /// Host time over sensor time.
     pub slow_motion_factor: Figure,
+    /// Connector, mode and how picture and mask get there; none without a screen.
+    pub screen: Option<String>,
     /// Power and energy, one entry an instrument; scopes contain one another, so no two are ever added.
     pub power: Vec<PowerFigures>,
     /// Frames that an output was too slow for, by queue.
@@ -219,6 +221,7 @@ impl Timing {
                 definition: "host time of the run over the sensor time its buffers cover; 1 is real \
                              time, above 1 slow motion, below 1 faster than a sensor",
             },
+            screen: snapshot.screen.clone(),
             power: snapshot.power.iter().map(PowerFigures::from).collect(),
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
         }

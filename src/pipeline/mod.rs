@@ -178,6 +178,9 @@ pub struct Snapshot {
     /// What each instrument for power has said so far. An [`Observer`] knows none: whoever has a
     /// [`Metering`](metering::Metering) adds it.
     pub power: Vec<energy::Metered>,
+    /// Connector, mode and rung of the screen at this moment; none where there is none. An [`Observer`] knows
+    /// none: whoever has the display adds it.
+    pub screen: Option<String>,
     /// Host clock when the snapshot was taken.
     pub taken_at: Timestamp,
 }

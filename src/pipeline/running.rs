@@ -155,6 +155,7 @@ impl Observer {
             sensor_span: of_decode.sensor_span,
             last_error: of_decode.last_error.clone(),
             power: Vec::new(),
+            screen: None,
             taken_at: shared.host_clock.now(),
         }
     }

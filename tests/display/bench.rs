@@ -167,6 +167,7 @@ fn snapshot(now: Timestamp) -> Snapshot {
         stages: Vec::new(),
         queue_drops: Vec::new(),
         power: Vec::new(),
+        screen: None,
         sensor_span: None,
         last_error: Some(
             "the camera has gone (/dev/video0); is its cable still seated?".to_owned(),

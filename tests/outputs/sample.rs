@@ -82,6 +82,7 @@ pub(crate) fn snapshot() -> Snapshot {
         queue_drops: vec![("web", 4)],
         sensor_span: Some((Timestamp(1_000_000_000), Timestamp(10_960_000_000))),
         last_error: None,
+        screen: Some("HDMI-A-1 1920x1080".to_owned()),
         power: vec![metered()],
         taken_at: Timestamp(5),
     }

@@ -233,6 +233,7 @@ fn status_follows_the_state() {
     assert_eq!(before["injected_faults"]["dropped_tensor"], 3);
     assert_eq!(before["device_events"]["damaged_buffer"], 2);
     assert_eq!(before["stages"][1]["p50_ms"], 0.6);
+    assert_eq!(before["screen"], "HDMI-A-1 1920x1080");
 
     let mut stream = page.watch("/stream.mjpg");
     page.show(41);

@@ -27,6 +27,9 @@ impl fmt::Display for Table<'_> {
         if let Some(reason) = &self.report.source.inference_reason {
             writeln!(f, "inference on the host: {reason}")?;
         }
+        if let Some(screen) = &self.report.timing.screen {
+            writeln!(f, "screen  {screen}")?;
+        }
         self.faults(f)?;
         writeln!(f)?;
         self.stages(f)?;

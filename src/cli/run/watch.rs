@@ -20,7 +20,10 @@ impl Watch {
     /// Figures so far.
     pub(super) fn snapshot(&self) -> Snapshot {
         let mut snapshot = Snapshot { power: self.meters.metered(), ..self.pipeline.snapshot() };
-        snapshot.stages.extend(self.screen.iter().flat_map(hdmi::Observer::stages));
+        if let Some(screen) = &self.screen {
+            snapshot.stages.extend(screen.stages());
+            snapshot.screen = screen.on();
+        }
         snapshot
     }
     /// Every count so far.

@@ -46,6 +46,8 @@ pub(super) struct Status<'a> {
     queue_drops: BTreeMap<&'static str, u64>,
     /// One entry an instrument; never added.
     power: Vec<PowerFigures>,
+    /// Connector, mode and how picture and mask get there; null where there is no screen.
+    screen: Option<&'a str>,
     last_error: Option<&'a str>,
 }
 
@@ -110,6 +112,7 @@ impl<'a> Status<'a> {
             device_events: snapshot.device_events.iter().copied().collect(),
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
             power: snapshot.power.iter().map(PowerFigures::from).collect(),
+            screen: snapshot.screen.as_deref(),
             last_error: snapshot.last_error.as_deref(),
         }
     }

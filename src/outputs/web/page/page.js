@@ -159,6 +159,8 @@ function show(status) {
   const injected = Object.entries(status.injected_faults);
   byId("injected-block").hidden = injected.length === 0;
   byId("injected").replaceChildren(...injected.map(([fault, count]) => row(words(fault), count)));
+  byId("screen-row").hidden = !status.screen;
+  set("screen", status.screen ?? "–");
   byId("error").hidden = !status.last_error;
   set("error", status.last_error ? `Last error: ${status.last_error}` : "");
 
