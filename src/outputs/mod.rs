@@ -5,6 +5,7 @@
 //!   LatestSlot<Arc<Frame>> --> exposure  back to the camera: exposure and white balance
 //!   LatestSlot<Arc<Frame>> --> hdmi      a screen at the machine itself: picture and mask in one flip
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
+//!   Report, others' figures --> system_report   system.md, system.json, system.html of `qsegment bench system`
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod metrics;
 pub mod overlay;
 mod recent;
 pub mod report;
+pub mod system_report;
 pub mod web;
 pub mod whole_file;
 
