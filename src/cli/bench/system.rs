@@ -140,7 +140,7 @@ impl fmt::Display for Summary<'_> {
             count("unpaired"),
             count("stale"),
         )?;
-        let width = 34;
+        let width = 40;
         writeln!(f, "{:<width$}{:>12}{:>14}{:>12}", "", "latency ms", "power mW", "mJ")?;
         let lines = self.report.published.iter().chain(&self.report.timing.ours);
         for Compared { platform, latency, power, energy, latency_quality, power_quality, .. } in
