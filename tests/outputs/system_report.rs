@@ -244,6 +244,31 @@ fn what_a_device_or_a_user_says_cannot_become_markup() {
     assert_eq!(named, [["network", "\\<img src=x\\>|\\*a\\*"]]);
 }
 
+/// Such a file says neither multiply-accumulates nor parameters: the model is of the emulator's network, and says so.
+#[test]
+fn a_network_packed_for_the_sensor_is_told_from_the_one_that_is_modelled() {
+    let network = built_in();
+    let packed = NetworkFacts {
+        name: "network.rpk".to_owned(),
+        sha256: "cd".repeat(32),
+        parameters: None,
+        macs: None,
+    };
+    let ran = Facts { network: packed, ..facts() };
+    let mut subject = subject(&network, &ran, "qsegment bench system --network network.rpk");
+    subject.network_facts = facts().network;
+    let report = SystemReport::new(subject);
+    let wanted = format!("Model, bound and emulator are of built-in, sha256 {}.", "ab".repeat(32));
+    assert!(report.markdown().contains(&wanted));
+    assert!(report.html().contains(&wanted));
+    let written = serde_json::to_value(&report).unwrap();
+    // 1,036,595,200 multiply-accumulates at 336 M in 14.3 ms.
+    let low = of(&written["model"], "id", "model_run_time")["low"].as_f64().unwrap();
+    assert!((low - 44.117).abs() < 1e-3, "{low}");
+    let same = self::report().markdown();
+    assert!(!same.contains("Model, bound and emulator are of"));
+}
+
 #[test]
 fn plots_draw_what_has_both_latency_and_power_and_simulated_is_hollow() {
     let html = report().html();
