@@ -7,6 +7,7 @@
 //! Everything that can be known to be wrong is found before anything starts. An error is one line,
 //! `qsegment: what: cause`, and ends with what to do.
 
+mod bench;
 mod builtin;
 mod config;
 mod feed;
@@ -86,6 +87,7 @@ enum Command {
     Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
     Verify(verify::VerifyArgs),
+    Bench(bench::BenchArgs),
     Feed(feed::FeedArgs),
     Config(config::command::ConfigArgs),
 }
@@ -111,6 +113,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
         Command::Feed(args) => feed::feed(&args, config()?, form, &mut out),
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
+        Command::Bench(args) => bench::bench(args, config()?, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
         }
