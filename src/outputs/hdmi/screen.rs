@@ -158,12 +158,6 @@ impl Screen {
             y += badge.height + margin;
         }
         y += margin / 2;
-        for row in rows {
-            canvas.text(row.name, letters, (left, y), FAINT);
-            let value_left = right.saturating_sub(letters.width(&row.value));
-            canvas.text(&row.value, letters, (value_left.max(left), y), BRIGHT);
-            y += letters.height() * 3 / 2;
-        }
         let mut bottom = words.top + words.height - 2 * margin;
         let room = ((right - left) / letters.letter_width()).max(1);
         let sentences = DISCLAIMER.split_inclusive(". ");
@@ -171,6 +165,16 @@ impl Screen {
         for line in lines.into_iter().rev() {
             bottom = bottom.saturating_sub(letters.height() * 5 / 4);
             canvas.text(line, letters, (left, bottom), BRIGHT);
+        }
+        // On a small screen the last figures have no room.
+        for row in rows {
+            if y + letters.height() > bottom {
+                break;
+            }
+            canvas.text(row.name, letters, (left, y), FAINT);
+            let value_left = right.saturating_sub(letters.width(&row.value));
+            canvas.text(&row.value, letters, (value_left.max(left), y), BRIGHT);
+            y += letters.height() * 3 / 2;
         }
         if *sign == Sign::Live && self.layer == Layer::Heat && bottom > y + 5 * letters.height() {
             let top = bottom - 5 * letters.height();

@@ -18,7 +18,7 @@ use super::planes::{Arrangement, Rung, climb_down};
 use super::screen::{Screen, Sign};
 use super::surface::{Canvas, Kind, Pair, Swap};
 use super::words::{self, Row};
-use super::{Feed, Options, Shared};
+use super::{About, Feed, Options, Shared};
 use crate::outputs::canvas::Area;
 use crate::outputs::overlay::{Film, Freshness, Overlay, Scale, Style};
 use crate::outputs::recent::Recent;
@@ -31,6 +31,7 @@ use crate::source::clock::{StopSignal, Timestamp};
 pub(super) struct Show {
     card: Card,
     options: Options,
+    about: About,
     feed: Feed,
     stop: StopSignal,
     shared: Arc<Shared>,
@@ -54,14 +55,14 @@ enum End {
 impl Show {
     pub(super) fn new(
         card: Card,
-        options: Options,
+        (options, about): (Options, About),
         feed: Feed,
         stop: StopSignal,
         shared: Arc<Shared>,
     ) -> Self {
         let recent = Recent::default();
         let (newest, ended, before) = (None, false, None);
-        Self { card, options, feed, stop, shared, newest, ended, recent, before }
+        Self { card, options, about, feed, stop, shared, newest, ended, recent, before }
     }
 
     pub(super) fn run(mut self) {
@@ -130,7 +131,8 @@ impl Show {
             DisplayError::Unsuitable { path: self.card.path().to_owned(), cause }
         })?;
         let sizes = self.newest.as_deref().and_then(Sizes::of).unwrap_or_default();
-        let layout = Layout::new(screen, sizes.picture, self.options.words);
+        let layout =
+            Layout::new(screen, self.about.seen.unwrap_or(sizes.picture), self.options.words);
         let target = Size::new(layout.picture.width, layout.picture.height).unwrap_or(screen);
         let base = Pair::new(&self.card, screen, Kind::Opaque)?;
         let (mut picture, mut mask) = (None, None);
@@ -295,7 +297,8 @@ impl Show {
         }
         let live = self.newest.as_deref().filter(|_| *sign == Sign::Live);
         let display = self.shared.lock().latency.stages();
-        words::rows(&snapshot, &display, self.recent.rates(), live)
+        let inference = self.about.inference.as_deref();
+        words::rows(&snapshot, &display, self.recent.rates(), inference, live)
     }
 
     fn record(&self, frame: &Frame, committed: Timestamp, flip: Flip) {
