@@ -12,6 +12,7 @@
 //! Only the daemon is the card's master, so the writeback is asked for through the daemon's own open card
 //! (pidfd_getfd), and its commits come between the daemon's.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -29,7 +30,7 @@ use rustix::process::{
 };
 
 use crate::bench::card;
-use crate::numbered_scene::{NUMBERS, Numbers, SIDE, World, numbers};
+use crate::numbered_scene::{NUMBERS, SIDE, World, numbers};
 use crate::writeback::{Glass, Writeback};
 
 const SCREEN: (u32, u32) = (640, 480);
@@ -62,7 +63,7 @@ fn three_hundred_frames_with_every_fault_never_mix() {
 }
 
 /// What the suite has made and loaded.
-struct Bench {
+pub(crate) struct Bench {
     card: PathBuf,
     qsegment: PathBuf,
     files: PathBuf,
@@ -70,7 +71,7 @@ struct Bench {
 
 impl Bench {
     #[expect(clippy::print_stderr, reason = "what is skipped must be seen")]
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let path = |name| std::env::var_os(name).map(PathBuf::from);
         let (qsegment, files) = (path("QSEGMENT_DISPLAY_DAEMON"), path("QSEGMENT_CAMERA_FILES"));
         if qsegment.is_none() || files.is_none() {
@@ -85,10 +86,20 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let scene = folder.path().join("scene");
         fs::create_dir(&scene).unwrap();
-        let daemon = Daemon::start(self, folder.path());
+        // Solid, so that a number can be read off the glass; late as a slow machine is.
+        let config = "[pipeline]\nstale_after_ms = 3000\n[overlay]\nopacity = 1.0\n[hdmi]\nmode = \"640x480\"\n";
+        let network = self.files.join("network.rpk");
+        let camera = ["--source", "imx500", "--network", network.to_str().unwrap()];
+        let daemon = Daemon::start(self, folder.path(), config, &camera);
         let world = World::start(&scene, faults);
-        let mut writeback = daemon.writeback();
+        let mut writeback = daemon.writeback(SCREEN);
         let layout = layout();
+        // Nothing was shown before the first frame came.
+        daemon.wait(|| {
+            let glass = writeback.capture();
+            let live = numbers(|x, y| at(&glass, &layout, x, y)).one();
+            live.is_some_and(|number| number > 0).then_some(())
+        });
         let (mut captures, mut withheld) = (0, 0);
         let mut shown: Vec<u64> = Vec::new();
         while shown.len() < FRAMES {
@@ -126,7 +137,7 @@ fn layout() -> Layout {
 }
 
 /// Whether the screen says that it is not live.
-fn is_a_sign(glass: &Glass) -> bool {
+pub(crate) fn is_a_sign(glass: &Glass) -> bool {
     [[255, 176, 0], [230, 230, 230], [255, 70, 60]].iter().any(|&colour| glass.is_hatched(colour))
 }
 
@@ -138,25 +149,23 @@ fn at(glass: &Glass, layout: &Layout, x: f64, y: f64) -> [u8; 3] {
 }
 
 /// The daemon in a process of its own; killed when it is dropped before its end.
-struct Daemon {
+pub(crate) struct Daemon {
     child: std::cell::RefCell<Child>,
     card: PathBuf,
     said: PathBuf,
 }
 
 impl Daemon {
-    fn start(bench: &Bench, folder: &Path) -> Self {
-        let (config, said) = (folder.join("config.toml"), folder.join("said"));
-        // Solid, so that a number can be read off the glass; late as a slow machine is.
-        let text = "[pipeline]\nstale_after_ms = 3000\n[overlay]\nopacity = 1.0\n[hdmi]\nmode = \"640x480\"\n";
-        fs::write(&config, text).unwrap();
-        let mut hdmi = std::ffi::OsString::from("--hdmi=");
+    pub(crate) fn start(bench: &Bench, folder: &Path, config: &str, arguments: &[&str]) -> Self {
+        let (file, said) = (folder.join("config.toml"), folder.join("said"));
+        fs::write(&file, config).unwrap();
+        let mut hdmi = OsString::from("--hdmi=");
         hdmi.push(&bench.card);
         let child = Command::new(&bench.qsegment)
             .arg("--config")
-            .arg(config)
-            .args(["run", "--no-web", "--source", "imx500", "--inference", "sensor", "--network"])
-            .arg(bench.files.join("network.rpk"))
+            .arg(file)
+            .args(["run", "--no-web", "--inference", "sensor"])
+            .args(arguments)
             .arg(hdmi)
             .env("QSEGMENT_LOG", "info")
             .stdin(Stdio::null())
@@ -181,18 +190,11 @@ impl Daemon {
     }
 
     /// Of its glass, once there is something on it.
-    fn writeback(&self) -> Writeback {
+    pub(crate) fn writeback(&self, screen: (u32, u32)) -> Writeback {
         let rung = std::env::var("QSEGMENT_DISPLAY_RUNG").unwrap();
         self.wait(|| self.said().contains(&rung).then_some(()));
-        let mut writeback = Writeback::new(self.open_card(), SCREEN);
+        let mut writeback = Writeback::new(self.open_card(), screen);
         self.wait(|| writeback.try_capture().ok());
-        // Nothing was shown before the first frame came.
-        let layout = layout();
-        let live = |found: Numbers| found.one().is_some_and(|number| number > 0);
-        self.wait(|| {
-            let glass = writeback.capture();
-            live(numbers(|x, y| at(&glass, &layout, x, y))).then_some(())
-        });
         writeback
     }
 
@@ -207,7 +209,7 @@ impl Daemon {
         pidfd_getfd(process, number, PidfdGetfdFlags::empty()).unwrap()
     }
 
-    fn wait<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn wait<T>(&self, mut ready: impl FnMut() -> Option<T>) -> T {
         let clock = Clock::monotonic(StopSignal::default());
         let began = clock.now();
         loop {
@@ -220,7 +222,7 @@ impl Daemon {
         }
     }
 
-    fn end(self) {
+    pub(crate) fn end(self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
         let ended = self.child.borrow_mut().wait().unwrap();
         let said = self.said();

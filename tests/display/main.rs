@@ -9,6 +9,7 @@
 mod bench;
 mod daemon;
 mod dump;
+mod gallery;
 mod lockstep;
 #[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../mctq_file/mod.rs"]

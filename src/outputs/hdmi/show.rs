@@ -15,7 +15,7 @@ use super::compose::{Scaler, orient, pack, put_canvas};
 use super::error::DisplayError;
 use super::layout::{Layout, turned, whole};
 use super::planes::{Arrangement, Rung, climb_down};
-use super::screen::{Screen, Sign};
+use super::screen::{Marks, Screen, Sign};
 use super::surface::{Canvas, Kind, Pair, Swap};
 use super::words::{self, Row};
 use super::{About, Feed, Options, Shared};
@@ -26,6 +26,7 @@ use crate::pipeline::Frame;
 use crate::pipeline::geometry::Size;
 use crate::pipeline::latency::Shown;
 use crate::pipeline::queue::Taken;
+use crate::source::Quality;
 use crate::source::clock::{StopSignal, Timestamp};
 
 pub(super) struct Show {
@@ -39,6 +40,8 @@ pub(super) struct Show {
     /// The slot is closed: no frame will come any more.
     ended: bool,
     recent: Recent,
+    /// The sensor is.
+    simulated: bool,
     /// What the screen has shown before us.
     before: Option<Before>,
 }
@@ -62,7 +65,8 @@ impl Show {
     ) -> Self {
         let recent = Recent::default();
         let (newest, ended, before) = (None, false, None);
-        Self { card, options, about, feed, stop, shared, newest, ended, recent, before }
+        let simulated = (feed.snapshot)().source.quality == Quality::Simulated;
+        Self { card, options, about, feed, stop, shared, newest, ended, recent, simulated, before }
     }
 
     pub(super) fn run(mut self) {
@@ -186,7 +190,7 @@ impl Show {
             base: buffers.base.map()?,
             picture: buffers.picture.as_mut().map(Pair::map).transpose()?,
             mask: buffers.mask.as_mut().map(Pair::map).transpose()?,
-            pencils: Pencils::new(&layout, &self.options),
+            pencils: Pencils::new(&layout, &self.options, self.simulated),
             canvas: Canvas { number: 0, live: false },
         };
         let mut unset = first;
@@ -391,9 +395,10 @@ struct Pencils {
 }
 
 impl Pencils {
-    fn new(layout: &Layout, options: &Options) -> Self {
+    fn new(layout: &Layout, options: &Options, simulated: bool) -> Self {
+        let marks = Marks { simulated, mirrored: options.orientation.mirrored };
         Self {
-            screen: Screen::new(*layout, options.orientation.mirrored, options.style.layer),
+            screen: Screen::new(*layout, marks, options.style.layer),
             rgb: Vec::new(),
             film: Film::default(),
             overlay: Overlay::default(),
