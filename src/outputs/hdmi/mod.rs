@@ -9,6 +9,7 @@
 //!   choice   which card, connector, mode            planes   what of it the card does, and what the CPU
 //!   layout   where picture and words are            compose  pixels in the screen's order, scaled
 //!   screen   what is seen when it is not live       commit   atomic commits, what was there before
+//!   show     the thread: when what is shown         drawing  a frame into the memory that is not shown
 //! ```
 //!
 //! Until the flip of a commit nothing else is committed and nothing that is shown is drawn into; whatever frames
@@ -26,6 +27,7 @@ mod card;
 pub mod choice;
 mod commit;
 pub mod compose;
+mod drawing;
 mod error;
 pub mod layout;
 pub mod planes;
