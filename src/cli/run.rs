@@ -203,7 +203,7 @@ pub(super) fn to_the_end(
     let mut watch = Watch { pipeline: observer.clone(), meters: power.meters(), screen: None };
     let showing = match (opened.hdmi, on_screen) {
         (Some(display), Some(slot)) => {
-            let showing = display.show(hdmi::Feed {
+            let showing = display.about(&opened.facts).show(hdmi::Feed {
                 slot,
                 snapshot: watched(&watch, Watch::snapshot),
                 clock: host_clock.clone(),
