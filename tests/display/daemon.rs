@@ -131,9 +131,10 @@ impl Bench {
     }
 }
 
+/// The whole sensor is squeezed into the square tensor; on the glass it has its own aspect again.
 fn layout() -> Layout {
-    let side = Size::new(SIDE, SIDE).unwrap();
-    Layout::new(Size::new(640, 480).unwrap(), side, true)
+    let seen = Size::new(4056, 3040).unwrap();
+    Layout::new(Size::new(640, 480).unwrap(), seen, true)
 }
 
 /// Whether the screen says that it is not live.
