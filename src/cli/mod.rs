@@ -9,6 +9,7 @@
 
 mod builtin;
 mod config;
+mod eval;
 mod feed;
 mod inspect;
 mod kind;
@@ -85,6 +86,7 @@ enum Command {
     Segment(segment::SegmentArgs),
     Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
+    Eval(eval::EvalArgs),
     Verify(verify::VerifyArgs),
     Feed(feed::FeedArgs),
     Config(config::command::ConfigArgs),
@@ -111,6 +113,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
         Command::Feed(args) => feed::feed(&args, config()?, form, &mut out),
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
+        Command::Eval(args) => eval::eval(&args, config()?, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
         }

@@ -19,4 +19,4 @@ pub use bootstrap::interval_of_pooled_dice;
 pub use counts::Counts;
 pub use field_of_view::field_of_view;
 pub use ridge::ridge;
-pub use roc::area_under_roc;
+pub use roc::{area_under_roc, best_threshold};

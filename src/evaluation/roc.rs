@@ -20,6 +20,25 @@ pub fn area_under_roc(pixels: &mut [(f32, bool)]) -> f64 {
     if pairs == 0 { 0.5 } else { twice as f64 / (2 * pairs) as f64 }
 }
 
+/// The threshold with the best pooled Dice: a pixel is a vessel where its score is at least that. None where there
+/// is no vessel. Sorts `pixels`, pairs (score, truth).
+pub fn best_threshold(pixels: &mut [(f32, bool)]) -> Option<f32> {
+    pixels.sort_unstable_by(|(one, _), (other, _)| other.total_cmp(one));
+    let vessels = pixels.iter().filter(|(_, truth)| *truth).count() as u64;
+    let mut found = 0_u64;
+    let mut marked = 0_u64;
+    let mut best = None;
+    for equal in pixels.chunk_by(|(one, _), (other, _)| one == other) {
+        marked += equal.len() as u64;
+        found += equal.iter().filter(|(_, truth)| *truth).count() as u64;
+        let dice = 2.0 * found as f64 / (marked + vessels) as f64;
+        if best.is_none_or(|(best, _)| dice > best) {
+            best = Some((dice, equal[0].0));
+        }
+    }
+    best.filter(|_| vessels > 0).map(|(_, threshold)| threshold)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,6 +51,14 @@ mod tests {
         assert_eq!(area_under_roc(&mut [(0.3, true), (0.3, false), (0.3, false)]), 0.5);
         assert_eq!(area_under_roc(&mut [(0.1, true), (0.3, false)]), 0.0);
         assert_eq!(area_under_roc(&mut [(0.1, true)]), 0.5);
+    }
+
+    #[test]
+    fn best_threshold_leaves_what_costs_more_than_it_finds() {
+        let mut pixels = [(0.9, true), (0.8, true), (0.7, false), (0.6, true), (0.2, false)];
+        // Dice at 0.9, 0.8, 0.7, 0.6, 0.2: 2/4, 4/5, 4/6, 6/7, 6/8.
+        assert_eq!(best_threshold(&mut pixels), Some(0.6));
+        assert_eq!(best_threshold(&mut [(0.9, false)]), None);
     }
 
     /// The slow, obvious definition.
