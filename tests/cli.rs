@@ -28,6 +28,11 @@ fn help_explains_every_command() {
     qsegment(&["inspect", "--help"]).assert().success().stdout_eq(file!["cmd/help_inspect.stdout"]);
     qsegment(&["verify", "--help"]).assert().success().stdout_eq(file!["cmd/help_verify.stdout"]);
     qsegment(&["config", "--help"]).assert().success().stdout_eq(file!["cmd/help_config.stdout"]);
+    qsegment(&["bench", "--help"]).assert().success().stdout_eq(file!["cmd/help_bench.stdout"]);
+    qsegment(&["bench", "system", "--help"])
+        .assert()
+        .success()
+        .stdout_eq(file!["cmd/help_bench_system.stdout"]);
 }
 
 #[test]
@@ -67,6 +72,13 @@ fn wrong_usage_is_explained_with_exit_code_2() {
         .assert()
         .code(2)
         .stderr_eq(file!["cmd/usage_listen.stderr"]);
+    // Without a frame there is nothing to report.
+    qsegment(&["bench", "system", "--frames", "0"])
+        .assert()
+        .code(2)
+        .stderr_eq(file!["cmd/usage_bench_frames.stderr"]);
+    // Its system is not named.
+    qsegment(&["bench"]).assert().code(2).stderr_eq(file!["cmd/help_bench.stdout"]);
 }
 
 #[test]

@@ -103,6 +103,63 @@ fn latencies_are_left_as_histograms_and_as_a_trace() {
     assert!(said.contains("no/such/folder/log.hlog"), "{said}");
 }
 
+/// Reads `system.json` without what a clock of this machine had a part in.
+#[test]
+fn system_report_is_written_to_the_end_and_the_same_twice_but_for_its_timing() {
+    let dir = TempDir::new().unwrap();
+    let [first, second] = ["first", "second"].map(|folder| {
+        let mut bench = command(dir.path());
+        bench.args(["bench", "system", "--source", "simulated", "--pace", "max"]);
+        bench.args(["--frames", "30", "--input-size", "64x64", "--report", folder]);
+        let output = bench.output().unwrap();
+        assert_fine(&output);
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("ours: in sensor"), "{said}");
+        for file in ["system.md", "system.json", "system.html"] {
+            assert!(said.contains(&format!("{folder}/{file}")), "{said}");
+            assert!(dir.path().join(folder).join(file).is_file(), "{file}");
+        }
+        let bytes = fs::read(dir.path().join(folder).join("system.json")).unwrap();
+        let mut system: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(system["version"], 1);
+        assert_eq!(system["run"]["counters"]["buffers"], 30);
+        assert_eq!(system["screen_missing"], "no screen; connect one and run with --hdmi");
+        let stages = system["run"]["stages"].as_array().unwrap();
+        let in_sensor = stages.iter().find(|stage| stage["name"] == "network_run_time").unwrap();
+        assert_eq!(in_sensor["quality"], "simulated");
+        // 64 x 64 x 10,123 multiply-accumulates at the two rates: 1.76 to 3.02 ms.
+        let p50 = in_sensor["p50_ms"].as_f64().unwrap();
+        assert!((1.7..3.1).contains(&p50), "{p50}");
+        let command = system["command"].as_str().unwrap().to_owned();
+        assert!(command.ends_with(&format!("--report {folder}")), "{command}");
+        let timing = system.as_object_mut().unwrap().remove("timing").unwrap();
+        assert_eq!(timing["emulator"].as_array().unwrap().len(), 2, "engine and reference");
+        assert!(system["run"].as_object_mut().unwrap().remove("timing").is_some());
+        system.as_object_mut().unwrap().remove("command");
+        system
+    });
+    assert_eq!(first, second);
+}
+
+#[test]
+fn system_report_as_json_is_one_document_and_its_folder_is_tried_first() {
+    let dir = TempDir::new().unwrap();
+    let bench = |args: &[&str]| {
+        let mut bench = command(dir.path());
+        bench.args(["--json", "bench", "system", "--source", "simulated", "--pace", "max"]);
+        bench.args(["--frames", "3", "--input-size", "64x64"]).args(args).output().unwrap()
+    };
+    let output = bench(&[]);
+    assert_fine(&output);
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let written = fs::read(dir.path().join("system-report/system.json")).unwrap();
+    assert_eq!(printed, serde_json::from_slice::<Value>(&written).unwrap());
+    let refused = bench(&["--report", "system-report/system.md"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("cannot write into the report folder system-report/system.md"), "{said}");
+}
+
 /// The picture fills the middle square of the sensor, and so does the largest window of a square input.
 #[test]
 fn window_by_aspect_is_the_same_as_its_pixels() {

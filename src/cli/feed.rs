@@ -7,7 +7,6 @@
 //!          +-- injected input tensors <---- injected node <-- kernel <---------------- qsegment verify
 //! ```
 
-mod delivery;
 mod recorded;
 
 use std::path::PathBuf;
@@ -16,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use qsegment::source::clock::{Clock, StopSignal, Waited};
-use qsegment::source::imx500::{CameraError, Feed, Injections};
+use qsegment::source::imx500::{CameraError, Deliveries, Feed, Injections};
 use qsegment::source::simulated::Simulated;
 use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
@@ -28,7 +27,6 @@ use super::out::Out;
 use super::progress::Progress;
 use super::run::{chosen, stop};
 use super::{Failure, Form};
-use delivery::Deliveries;
 use recorded::{Recorded, Recording};
 
 /// Play the sensor behind a virtual camera

@@ -7,6 +7,7 @@
 //! Everything that can be known to be wrong is found before anything starts. An error is one line,
 //! `qsegment: what: cause`, and ends with what to do.
 
+mod bench;
 mod builtin;
 mod config;
 mod eval;
@@ -88,6 +89,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     Eval(eval::EvalArgs),
     Verify(verify::VerifyArgs),
+    Bench(bench::BenchArgs),
     Feed(feed::FeedArgs),
     Config(config::command::ConfigArgs),
 }
@@ -114,6 +116,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Feed(args) => feed::feed(&args, config()?, form, &mut out),
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
         Command::Eval(args) => eval::eval(&args, config()?, form, &mut out),
+        Command::Bench(args) => bench::bench(args, config()?, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
         }

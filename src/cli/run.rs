@@ -18,6 +18,7 @@ mod condition;
 mod dump;
 mod latency_log;
 mod power;
+mod source;
 mod status;
 pub(crate) mod stop;
 mod table;
@@ -37,25 +38,20 @@ use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
 use qsegment::outputs::web::{Feed, Serving, Web};
-use qsegment::pipeline::{Options, Pipeline, RunError, Snapshot};
+use qsegment::pipeline::{Frame, Options, Pipeline, RunError, Snapshot};
 use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::Sensor;
 use qsegment::source::imx500::exposure::{Controller, WhiteBalanceMode};
-use qsegment::source::inference_window::WindowChoice;
-use qsegment::source::simulated::faults::FaultPlan;
 
-use super::config::{
-    Config, DisplayOutput, Fault, Inference, Kind, Listen, NetworkFile, Pace, Picture, SceneName,
-    Switch, Window,
-};
-use super::network::{self, InputSize};
+use super::config::{Config, DisplayOutput, Listen};
 use super::out::{Out, OutError, tell};
 use super::{Failure, Form, write};
 use chosen::Asked;
 use condition::{Condition, Verdict};
 use dump::{Dumped, Dumping};
 use power::Power;
+pub(crate) use source::SourceArgs;
 use table::Table;
 use watch::Watch;
 
@@ -73,49 +69,8 @@ pub(crate) struct RunArgs {
     /// not there
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
-    /// Where frames come from. Without it, an option that only the simulated sensor has means simulated, and
-    /// one that only the camera has means imx500
-    #[arg(long, value_name = "SOURCE")]
-    source: Option<Kind>,
-    /// Which AI Camera, by its I2C name such as 10-001a
-    #[arg(long, value_name = "ID")]
-    camera: Option<String>,
-    /// What is shown of the camera's frames
-    #[arg(long)]
-    picture: Option<Picture>,
-    /// Who runs the network
-    #[arg(long)]
-    inference: Option<Inference>,
-    /// Network instead of the configured one: packed (.rpk) for the camera, MCTQ ONNX for the simulated
-    /// sensor and for the host
-    #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
-    /// Run the network at another input size; its parameters do not depend on it
-    #[arg(long, value_name = "WIDTHxHEIGHT")]
-    input_size: Option<InputSize>,
-    /// What the simulated sensor looks at: built-in, phantom, a picture, or a folder of pictures
-    #[arg(long, value_name = "SCENE")]
-    scene: Option<String>,
-    /// Crop of the full 4056 x 3040 sensor that feeds the network: LEFT,TOP,WIDTH,HEIGHT, where a smaller
-    /// one shows finer vessels; or stretch (the whole sensor, squeezed), fill (the largest without
-    /// distortion) or fit (the whole sensor, for networks of its aspect). The picture fills the square
-    /// 508,0,3040,3040
-    #[arg(long, value_name = "WINDOW")]
-    inference_window: Option<WindowChoice>,
-    /// Seed of everything random
-    #[arg(long, value_name = "NUMBER")]
-    seed: Option<u64>,
-    /// Whether frames come in real time
-    #[arg(long)]
-    pace: Option<Pace>,
-    /// Whether tensors come as late as the network takes in the sensor
-    #[arg(long)]
-    timing: Option<Switch>,
-    /// Inject a fault, NAME[:FIRST-LAST][:every=FRAMES]; may be given more than once. Names: dropped-tensor,
-    /// invalid-flag, counter-jump, counter-wrap, truncated-buffer, corrupt-ap-params, stalled-source,
-    /// lost-buffer
-    #[arg(long = "fault", value_name = "FAULT")]
-    faults: Vec<FaultPlan>,
+    #[command(flatten)]
+    source: SourceArgs,
     /// Exit with 1 if this holds at the end, such as stale>0 or sensor_to_mask_p99_ms>150; may be given
     /// more than once
     #[arg(long, value_name = "CONDITION")]
@@ -139,64 +94,14 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Whether scene, network or window, which the source may refuse, come from here.
-    fn name_what_is_seen(&self) -> bool {
-        self.scene.is_some()
-            || self.network.is_some()
-            || self.input_size.is_some()
-            || self.inference_window.is_some()
+    /// A run without a page, for whoever wants its figures and not its table.
+    pub(super) fn unwatched(frames: u64, source: SourceArgs, hdmi: Option<DisplayOutput>) -> Self {
+        Self { frames: Some(frames), source, hdmi, no_web: true, ..Self::default() }
     }
 
     /// The command line wins over the file.
-    fn over(&self, mut config: Config) -> Config {
-        let simulation = self.scene.is_some()
-            || self.seed.is_some()
-            || self.pace.is_some()
-            || self.timing.is_some()
-            || !self.faults.is_empty();
-        let inference = self.inference.unwrap_or(config.pipeline.inference);
-        // A network on the host of a camera has an input size, too.
-        let sized = self.input_size.is_some() && inference != Inference::Host;
-        // Whoever simulates is told that a packed network is not for that.
-        let for_camera = match self.source {
-            Some(kind) => kind != Kind::Simulated,
-            None => !simulation,
-        };
-        let packed =
-            self.network.as_deref().filter(|path| for_camera && network::file_is_packed(path));
-        let source = &mut config.source;
-        source.kind = match self.source {
-            Some(kind) => kind,
-            None if simulation => Kind::Simulated,
-            None if self.camera.is_some() || self.picture.is_some() || packed.is_some() => {
-                Kind::Imx500
-            }
-            None if sized => Kind::Simulated,
-            None => source.kind,
-        };
-        if let Some(id) = &self.camera {
-            config.camera.id.clone_from(id);
-        }
-        config.camera.picture = self.picture.unwrap_or(config.camera.picture);
-        if let Some(scene) = &self.scene {
-            source.scene = SceneName(scene.clone());
-        }
-        if let Some(window) = self.inference_window {
-            source.inference_window = Window(window);
-        }
-        source.seed = self.seed.unwrap_or(source.seed);
-        source.pace = self.pace.unwrap_or(source.pace);
-        source.timing = self.timing.unwrap_or(source.timing);
-        if !self.faults.is_empty() {
-            source.faults = self.faults.iter().copied().map(Fault).collect();
-        }
-        match (packed, &self.network) {
-            (Some(packed), _) => packed.clone_into(&mut config.camera.network),
-            (None, Some(path)) => config.network.file = NetworkFile::Path(path.clone()),
-            (None, None) => {}
-        }
-        let inference = &mut config.pipeline.inference;
-        *inference = self.inference.unwrap_or(*inference);
+    pub(super) fn over(&self, config: Config) -> Config {
+        let mut config = self.source.over(config);
         if self.no_web {
             config.web.listen = Listen::Off;
         }
@@ -218,13 +123,58 @@ pub(crate) fn run(
         listen.check().context("--listen").map_err(Failure::usage)?;
     }
     let config = args.over(config);
+    let ended = to_the_end(args, &config, form, out)?;
+    if let Some(folder) = &ended.folder {
+        let Ended { facts, snapshot, time, watch, .. } = &ended;
+        folder.write_latency(facts, snapshot, *time, watch.histograms())?;
+        folder.write_trace(facts, snapshot, watch.trace())?;
+        folder.write(&ended.report, ended.last.as_deref(), config.overlay.style(Scale::Two))?;
+    }
+    let printed = match form {
+        Form::Text => out.line(Table { report: &ended.report, snapshot: &ended.snapshot }),
+        Form::Json => out.json(&ended.report),
+    };
+    if let Some(failure) = ended.failure {
+        return Err(failure);
+    }
+    // A reader who has left early does not make a failed run a good one.
+    if let Some(dumped) = ended.dumped {
+        dumped.judge()?;
+    }
+    judge(&args.fail_on, &ended.snapshot)?;
+    printed?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A run that has ended, in figures.
+pub(super) struct Ended {
+    pub(super) report: Report,
+    pub(super) snapshot: Snapshot,
+    /// Last published frame.
+    last: Option<Arc<Frame>>,
+    /// Why it ended early: what was seen until then is reported all the same.
+    pub(super) failure: Option<Failure>,
+    folder: Option<ReportFolder>,
+    dumped: Option<Dumped>,
+    facts: Facts,
+    time: RunTime,
+    watch: Watch,
+}
+
+/// Opens everything and runs until `--frames`, a signal or the source ends it. `config` has the command line over it.
+pub(super) fn to_the_end(
+    args: &RunArgs,
+    config: &Config,
+    form: Form,
+    out: &mut Out,
+) -> Result<Ended, Failure> {
     config.check().map_err(Failure::configuration)?;
     let stop = StopSignal::default();
     let host_clock = Clock::monotonic(stop.clone());
     // From here on, since an upload can take minutes.
     stop::obey_signals(stop.clone())?;
-    let mut power = Power::start(&config, &host_clock)?;
-    let opened = Opened::new(args, &config, &stop, &host_clock)?;
+    let mut power = Power::start(config, &host_clock)?;
+    let opened = Opened::new(args, config, &stop, &host_clock)?;
     power.check(&opened.facts)?;
 
     // Gains of the sensor's ISP change nothing in raw pictures.
@@ -241,7 +191,7 @@ pub(crate) fn run(
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
     let exposing = opened
         .sensor
-        .map(|sensor| expose(&config, balances, frame_interval, &mut pipeline, sensor))
+        .map(|sensor| expose(config, balances, frame_interval, &mut pipeline, sensor))
         .transpose()?;
     let exposure = exposing.as_ref().map(Exposing::observer);
     let on_screen = opened.hdmi.is_some().then(|| pipeline.latest("hdmi"));
@@ -253,7 +203,7 @@ pub(crate) fn run(
     let mut watch = Watch { pipeline: observer.clone(), meters: power.meters(), screen: None };
     let showing = match (opened.hdmi, on_screen) {
         (Some(display), Some(slot)) => {
-            let showing = display.show(hdmi::Feed {
+            let showing = display.about(&opened.facts).show(hdmi::Feed {
                 slot,
                 snapshot: watched(&watch, Watch::snapshot),
                 clock: host_clock.clone(),
@@ -308,7 +258,6 @@ pub(crate) fn run(
     drop(showing);
     let (snapshot, failure) = match ended {
         Ok(_) => (watch.snapshot(), None),
-        // What was seen until then is reported all the same.
         Err(RunError::Source(error)) => {
             let last_error = Some(error.to_string());
             let snapshot = Snapshot { last_error, ..watch.snapshot() };
@@ -322,25 +271,8 @@ pub(crate) fn run(
         exposure: exposure.as_ref().map(Observer::figures),
         ..Report::new(&snapshot, &opened.facts, time, last.as_deref())
     };
-    if let Some(folder) = &opened.folder {
-        folder.write_latency(&opened.facts, &snapshot, time, watch.histograms())?;
-        folder.write_trace(&opened.facts, &snapshot, watch.trace())?;
-        folder.write(&report, last.as_deref(), config.overlay.style(Scale::Two))?;
-    }
-    let printed = match form {
-        Form::Text => out.line(Table { report: &report, snapshot: &snapshot }),
-        Form::Json => out.json(&report),
-    };
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
-    // A reader who has left early does not make a failed run a good one.
-    if let Some(dumped) = opened.dumped {
-        dumped.judge()?;
-    }
-    judge(&args.fail_on, &snapshot)?;
-    printed?;
-    Ok(ExitCode::SUCCESS)
+    let Opened { facts, folder, dumped, .. } = opened;
+    Ok(Ended { report, snapshot, last, failure, folder, dumped, facts, time, watch })
 }
 
 /// For an output that asks now and then.
@@ -408,8 +340,10 @@ impl Opened {
         let folder = args.report.as_deref().map(ReportFolder::prepare).transpose()?;
         let latency_log = args.latency_log.as_deref().map(latency_log::create).transpose()?;
         // Last, since a camera may stream from here on.
-        let asked =
-            Asked { input_size: args.input_size, names_what_is_seen: args.name_what_is_seen() };
+        let asked = Asked {
+            input_size: args.source.input_size(),
+            names_what_is_seen: args.source.name_what_is_seen(),
+        };
         let chosen = chosen::open(config, asked, stop, host_clock)?;
         let (source, dumped): (Box<dyn FrameSource>, _) = match &args.dump_metadata {
             Some(path) => {

@@ -6,6 +6,7 @@
 //!   LatestSlot<Arc<Frame>> --> hdmi      a screen at the machine itself: picture and mask in one flip
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
 //!   histograms, stamps     --> latency_log, trace   for HdrHistogram's tools, for Chrome and Perfetto
+//!   Report, others' figures --> system_report   system.md, system.json, system.html of `qsegment bench system`
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
 //! ```
 //!
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod overlay;
 mod recent;
 pub mod report;
+pub mod system_report;
 pub mod trace;
 pub mod web;
 pub mod whole_file;

@@ -7,8 +7,14 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod bench;
+mod daemon;
 mod dump;
+mod gallery;
 mod lockstep;
+#[expect(dead_code, reason = "other tests use the rest of it")]
+#[path = "../mctq_file/mod.rs"]
+mod mctq_file;
+mod numbered_scene;
 mod reference;
 mod screens;
 mod writeback;

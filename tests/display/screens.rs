@@ -7,7 +7,7 @@ use qsegment::outputs::hdmi::{Card, DisplayError, Hdmi, WantedCard};
 
 use crate::bench::{Bench, card, numbers, options};
 use crate::reference::layout;
-use crate::writeback::{Glass, Writeback};
+use crate::writeback::Writeback;
 
 const NEVER: Duration = Duration::from_secs(600);
 const MODE: &str = "1280x720";
@@ -21,7 +21,7 @@ fn stale_picture_is_grey_without_mask_in_a_hatched_border() {
     bench.put_until(0x1234, || observer.shown() > 0);
     let mut writeback = Writeback::new(&bench.card, SIZE);
     let mut captures = (0..100).map(|_| writeback.capture());
-    let glass = captures.find(|glass| is_hatched(glass, [255, 176, 0])).expect("a stale sign");
+    let glass = captures.find(|glass| glass.is_hatched([255, 176, 0])).expect("a stale sign");
     glass.keep("stale");
     let area = layout(1280, 720).picture;
     let coloured = (area.top + 40..area.top + 250)
@@ -47,12 +47,12 @@ fn no_frame_is_no_signal_and_no_pipeline_is_a_fault() {
         let mut writeback = Writeback::new(&bench.card, size);
         let glass = writeback.capture();
         glass.keep(&format!("no-signal-{mode}"));
-        assert!(is_hatched(&glass, [230, 230, 230]));
+        assert!(glass.is_hatched([230, 230, 230]));
         bench.put_until(7, || observer.shown() > 0);
         writeback.capture().keep(&format!("live-{mode}"));
         bench.slot.close();
         let mut captures = (0..100).map(|_| writeback.capture());
-        let glass = captures.find(|glass| is_hatched(glass, [255, 70, 60])).expect("a fault sign");
+        let glass = captures.find(|glass| glass.is_hatched([255, 70, 60])).expect("a fault sign");
         glass.keep(&format!("fault-{mode}"));
     }
 }
@@ -116,12 +116,6 @@ fn second_opener_is_told_that_the_card_is_taken() {
     let error = Card::claim(&WantedCard::At(path.clone())).unwrap_err();
     assert_eq!(error, DisplayError::Held { path, holders: Vec::new() });
     drop(first);
-}
-
-/// Whether the upper edge has stripes of the colour.
-fn is_hatched(glass: &Glass, colour: [u8; 3]) -> bool {
-    let striped = (0..glass.width).filter(|&x| glass.at(x, 1) == colour).count();
-    (glass.width / 3..glass.width * 2 / 3).contains(&striped)
 }
 
 fn status_file(card: &std::path::Path) -> std::path::PathBuf {

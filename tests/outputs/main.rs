@@ -8,4 +8,5 @@ mod metrics;
 mod overlay;
 mod report;
 mod sample;
+mod system_report;
 mod web;

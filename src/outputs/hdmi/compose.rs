@@ -94,17 +94,26 @@ pub fn put_canvas(
 pub struct Scaler {
     from: Size,
     to: Size,
-    columns: Vec<Tap>,
+    columns: Columns,
     rows: Vec<Tap>,
     /// The two source rows around a screen row, scaled across.
-    around: [Across; 2],
-    spread: Vec<u64>,
+    around: [Scaled; 2],
+    row: SourceRow,
+}
+
+/// Which screen columns lie between which source columns.
+#[derive(Debug)]
+struct Columns {
+    /// For each source column, how many screen columns begin at it.
+    runs: Vec<usize>,
+    /// For each screen column, the share of the source column after the one at which it begins.
+    weights: Vec<u64>,
 }
 
 /// A source row scaled across: the four bytes of a pixel in four 16-bit lanes of one word, so that one
 /// multiplication does for four.
 #[derive(Debug)]
-struct Across {
+struct Scaled {
     source_row: Option<usize>,
     lanes: Vec<u64>,
 }
@@ -115,8 +124,12 @@ impl Scaler {
     pub fn new(from: Size, to: Size) -> Self {
         let transform = Transform::stretch(from, to);
         let (columns, rows) = (transform.column_taps(from, to), transform.row_taps(from, to));
-        let across = || Across { source_row: None, lanes: vec![0; to.width()] };
-        Self { from, to, columns, rows, around: [across(), across()], spread: Vec::new() }
+        let mut runs = vec![0; from.width()];
+        columns.iter().for_each(|tap| runs[tap.first] += 1);
+        let weights = columns.iter().map(|tap| tap.weight.into()).collect();
+        let scaled = || Scaled { source_row: None, lanes: vec![0; to.width()] };
+        let (around, row) = ([scaled(), scaled()], SourceRow::default());
+        Self { from, to, columns: Columns { runs, weights }, rows, around, row }
     }
 
     /// From what to what it scales.
@@ -135,43 +148,69 @@ impl Scaler {
         screen: &mut Pixels<'_>,
         (left, top): (usize, usize),
     ) {
-        for across in &mut self.around {
-            across.source_row = None;
+        for scaled in &mut self.around {
+            scaled.source_row = None;
         }
         for (y, &Tap { first, second, weight }) in self.rows.iter().enumerate() {
             // Rows only go down: what was the second row becomes the first.
             if self.around[0].source_row != Some(first) {
                 self.around.swap(0, 1);
             }
-            for (across, wanted) in self.around.iter_mut().zip([first, second]) {
-                if across.source_row != Some(wanted) {
-                    let row = &source[wanted * self.from.width()..][..self.from.width()];
-                    self.spread.clear();
-                    self.spread.extend(row.iter().map(|&pixel| spread(pixel)));
-                    scale_across(&self.spread, &self.columns, &mut across.lanes);
-                    across.source_row = Some(wanted);
+            for (scaled, wanted) in self.around.iter_mut().zip([first, second]) {
+                if scaled.source_row != Some(wanted) {
+                    self.row.read(&source[wanted * self.from.width()..][..self.from.width()]);
+                    self.row.scale_across(&self.columns, &mut scaled.lanes);
+                    scaled.source_row = Some(wanted);
                 }
             }
             let [above, below] = &self.around;
-            let [above, below] = [above, below].map(|across| bytemuck::cast_slice(&across.lanes));
+            let [above, below] = [above, below].map(|scaled| bytemuck::cast_slice(&scaled.lanes));
             mix(above, below, weight, screen.row(top + y, left, self.to.width()));
+        }
+    }
+}
+
+/// A source row as the straight lines between its pixels: a value is `(start + weight * step) / 256`, which needs one
+/// multiplication where two shares of two pixels need two.
+#[derive(Debug, Default)]
+struct SourceRow {
+    spread: Vec<u64>,
+    starts: Vec<u64>,
+    /// To the next pixel. Its lanes borrow from each other; in the sum, where no lane is negative, that is even again.
+    steps: Vec<u64>,
+}
+
+impl SourceRow {
+    fn read(&mut self, row: &[[u8; 4]]) {
+        self.spread.clear();
+        self.spread.extend(row.iter().map(|&pixel| spread(pixel)));
+        // The row goes on with its last pixel.
+        self.spread.extend(self.spread.last().copied());
+        self.starts.clear();
+        self.starts.extend(self.spread.iter().map(|&pixel| (pixel << 8) + HALF));
+        self.steps.clear();
+        self.steps.extend(self.spread.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])));
+    }
+
+    fn scale_across(&self, columns: &Columns, mut lanes: &mut [u64]) {
+        let mut weights = &columns.weights[..];
+        for ((&start, &step), &run) in self.starts.iter().zip(&self.steps).zip(&columns.runs) {
+            let (of_run, after) = lanes.split_at_mut(run);
+            let (weights_of_run, weights_after) = weights.split_at(run);
+            for (lanes, &weight) in of_run.iter_mut().zip(weights_of_run) {
+                // No lane carries into the next: 255 * 256 + 128 still fits in 16 bits.
+                *lanes = (start.wrapping_add(step.wrapping_mul(weight)) >> 8) & LANES;
+            }
+            (lanes, weights) = (after, weights_after);
         }
     }
 }
 
 /// In the order of the lanes in memory, which is that of the bytes: both are little-endian.
 fn spread(pixel: [u8; 4]) -> u64 {
-    let [a, b, c, d] = pixel.map(u16::from).map(u16::to_le_bytes);
-    u64::from_le_bytes([a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
-}
-
-fn scale_across(row: &[u64], columns: &[Tap], lanes: &mut [u64]) {
-    for (lanes, tap) in lanes.iter_mut().zip(columns) {
-        let weight = u64::from(tap.weight);
-        // No lane carries into the next: 255 * 256 + 128 still fits in 16 bits.
-        let sum = row[tap.first] * (256 - weight) + row[tap.second] * weight + HALF;
-        *lanes = (sum >> 8) & LANES;
-    }
+    let bytes = u64::from(u32::from_le_bytes(pixel));
+    let halves = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
+    (halves | halves << 8) & LANES
 }
 
 fn mix(above: &[u16], below: &[u16], weight: u16, line: &mut [u8]) {

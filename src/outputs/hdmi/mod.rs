@@ -9,6 +9,7 @@
 //!   choice   which card, connector, mode            planes   what of it the card does, and what the CPU
 //!   layout   where picture and words are            compose  pixels in the screen's order, scaled
 //!   screen   what is seen when it is not live       commit   atomic commits, what was there before
+//!   show     the thread: when what is shown         drawing  a frame into the memory that is not shown
 //! ```
 //!
 //! Until the flip of a commit nothing else is committed and nothing that is shown is drawn into; whatever frames
@@ -26,6 +27,7 @@ mod card;
 pub mod choice;
 mod commit;
 pub mod compose;
+mod drawing;
 mod error;
 pub mod layout;
 pub mod planes;
@@ -39,7 +41,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::figures::Facts;
 use super::overlay::Style;
+use crate::pipeline::geometry::Size;
 use crate::pipeline::latency::{DisplayLatency, StageHistogram, StageLatency};
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::trace::OnScreen;
@@ -70,6 +74,16 @@ pub struct Options {
 pub struct Hdmi {
     card: Card,
     options: Options,
+    about: About,
+}
+
+/// What is known of the run once its source is open.
+#[derive(Debug, Default)]
+struct About {
+    /// Whose aspect is the true one; that of the picture where nothing is known.
+    seen: Option<Size>,
+    /// Who runs the network: "sensor" or "host".
+    inference: Option<String>,
 }
 
 /// What is shown.
@@ -115,7 +129,16 @@ impl Hdmi {
                 card.path().display()
             ),
         }
-        Ok(Self { card, options })
+        Ok(Self { card, options, about: About::default() })
+    }
+
+    /// With what is known of the run: pictures get the aspect that they have on the sensor, which the network's
+    /// input may squeeze, and the words tell who runs the network.
+    #[must_use]
+    pub fn about(self, facts: &Facts) -> Self {
+        let seen = facts.seen.and_then(|seen| Size::new(seen.width_px, seen.height_px));
+        let inference = Some(facts.ladder.inference.clone());
+        Self { about: About { seen, inference }, ..self }
     }
 
     /// The card.
@@ -130,8 +153,8 @@ impl Hdmi {
         let quality = (feed.snapshot)().source.quality;
         let state = State { latency: DisplayLatency::new(quality), shown: 0, on: None };
         let shared = Arc::new(Shared(Mutex::new(state)));
-        let Self { card, options } = self;
-        let show = show::Show::new(card, options, feed, stop.clone(), Arc::clone(&shared));
+        let Self { card, options, about } = self;
+        let show = show::Show::new(card, (options, about), feed, stop.clone(), Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("hdmi".to_owned())
             .spawn(move || show.run())

@@ -36,11 +36,28 @@ pub(super) enum Sign {
     Fault { reason: String },
 }
 
+/// What is said of the picture in every state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Marks {
+    /// Nobody is before the sensor: it is simulated.
+    pub(super) simulated: bool,
+    /// Left and right are exchanged.
+    pub(super) mirrored: bool,
+}
+
+impl Marks {
+    fn plates(self) -> impl Iterator<Item = (&'static str, [u8; 3])> {
+        let simulated = self.simulated.then_some((SIMULATED, SIMULATED_COLOUR));
+        let mirrored = self.mirrored.then_some((MIRRORED, MIRRORED_COLOUR));
+        simulated.into_iter().chain(mirrored)
+    }
+}
+
 /// Draws screens; all buffers are kept.
 #[derive(Debug)]
 pub(super) struct Screen {
     layout: Layout,
-    mirrored: bool,
+    marks: Marks,
     layer: Layer,
     rgb: Vec<u8>,
     scaled: Vec<u8>,
@@ -48,9 +65,9 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    pub(super) fn new(layout: Layout, mirrored: bool, layer: Layer) -> Self {
+    pub(super) fn new(layout: Layout, marks: Marks, layer: Layer) -> Self {
         let rgb = vec![0; layout.screen.pixels() * 3];
-        Self { layout, mirrored, layer, rgb, scaled: Vec::new(), resample: None }
+        Self { layout, marks, layer, rgb, scaled: Vec::new(), resample: None }
     }
 
     /// Everything but a live picture, whose place stays empty. `withheld` is the frame that a stale sign is of.
@@ -113,7 +130,7 @@ impl Screen {
             resample.run::<3>(&frame.rgb, &mut self.scaled);
         }
         dim(&mut self.scaled);
-        if self.mirrored {
+        if self.marks.mirrored {
             for row in self.scaled.chunks_exact_mut(width * 3) {
                 mirror(row);
             }
@@ -141,29 +158,14 @@ impl Screen {
         let left = words.left + 2 * margin;
         let right = words.left + words.width - margin;
         let mut y = words.top + 2 * margin;
-        let (name, colour) = named(sign);
-        let badge = Area {
-            left,
-            top: y,
-            width: large.width(name) + margin,
-            height: large.height() + margin / 2,
-        };
-        canvas.fill(badge, colour);
-        canvas.text(name, large, (left + margin / 2, y + margin / 4), BLACK);
-        y += badge.height + margin;
-        if self.mirrored {
-            let badge = Area { width: large.width(MIRRORED) + margin, top: y, ..badge };
-            canvas.fill(badge, MIRRORED_COLOUR);
-            canvas.text(MIRRORED, large, (left + margin / 2, y + margin / 4), BLACK);
-            y += badge.height + margin;
+        for (name, colour) in std::iter::once(named(sign)).chain(self.marks.plates()) {
+            let width = large.width(name) + margin;
+            let height = large.height() + margin / 2;
+            canvas.fill(Area { left, top: y, width, height }, colour);
+            canvas.text(name, large, (left + margin / 2, y + margin / 4), BLACK);
+            y += height + margin;
         }
         y += margin / 2;
-        for row in rows {
-            canvas.text(row.name, letters, (left, y), FAINT);
-            let value_left = right.saturating_sub(letters.width(&row.value));
-            canvas.text(&row.value, letters, (value_left.max(left), y), BRIGHT);
-            y += letters.height() * 3 / 2;
-        }
         let mut bottom = words.top + words.height - 2 * margin;
         let room = ((right - left) / letters.letter_width()).max(1);
         let sentences = DISCLAIMER.split_inclusive(". ");
@@ -171,6 +173,16 @@ impl Screen {
         for line in lines.into_iter().rev() {
             bottom = bottom.saturating_sub(letters.height() * 5 / 4);
             canvas.text(line, letters, (left, bottom), BRIGHT);
+        }
+        // On a small screen the last figures have no room.
+        for row in rows {
+            if y + letters.height() > bottom {
+                break;
+            }
+            canvas.text(row.name, letters, (left, y), FAINT);
+            let value_left = right.saturating_sub(letters.width(&row.value));
+            canvas.text(&row.value, letters, (value_left.max(left), y), BRIGHT);
+            y += letters.height() * 3 / 2;
         }
         if *sign == Sign::Live && self.layer == Layer::Heat && bottom > y + 5 * letters.height() {
             let top = bottom - 5 * letters.height();
@@ -189,14 +201,16 @@ impl Screen {
         let y = words.top + words.height.saturating_sub(letters.height()) / 2;
         let (name, colour) = named(sign);
         canvas.text(name, letters, (margin, y), colour);
-        let disclaimer_left = screen.width().saturating_sub(letters.width(DISCLAIMER)) / 2;
-        canvas.text(DISCLAIMER, letters, (disclaimer_left, y), BRIGHT);
-        if self.mirrored {
-            let width = letters.width(MIRRORED) + margin;
-            let left = screen.width().saturating_sub(width + margin);
-            canvas.fill(Area { left, width, ..words }, MIRRORED_COLOUR);
-            canvas.text(MIRRORED, letters, (left + margin / 2, y), BLACK);
+        let mut left = margin + letters.width(name) + margin;
+        for (name, colour) in self.marks.plates() {
+            let width = letters.width(name) + margin;
+            canvas.fill(Area { left, width, ..words }, colour);
+            canvas.text(name, letters, (left + margin / 2, y), BLACK);
+            left += width + margin;
         }
+        // In the middle, if there is room.
+        let middle = screen.width().saturating_sub(letters.width(DISCLAIMER)) / 2;
+        canvas.text(DISCLAIMER, letters, (middle.max(left), y), BRIGHT);
     }
 }
 
@@ -254,6 +268,8 @@ const BRIGHT: [u8; 3] = [235, 238, 242];
 const FAINT: [u8; 3] = [140, 148, 160];
 const LIVE_COLOUR: [u8; 3] = [60, 210, 110];
 const FAULT_COLOUR: [u8; 3] = [255, 70, 60];
+const SIMULATED: &str = "SIMULATED";
+const SIMULATED_COLOUR: [u8; 3] = [110, 180, 255];
 const MIRRORED: &str = "MIRRORED";
 const MIRRORED_COLOUR: [u8; 3] = [255, 120, 220];
 const MOST_LINES: usize = 6;
@@ -271,7 +287,8 @@ mod tests {
         let size = Size::new(640, 480).unwrap();
         let layout = Layout::new(size, Size::new(width, height).unwrap(), column);
         let row = Row { name: "pictures", value: "15.0 /s".to_owned() };
-        Screen::new(layout, mirrored, Layer::Heat).draw(sign, &[row], Some(&frame)).to_vec()
+        let marks = Marks { simulated: false, mirrored };
+        Screen::new(layout, marks, Layer::Heat).draw(sign, &[row], Some(&frame)).to_vec()
     }
 
     fn stale() -> Sign {
@@ -330,6 +347,23 @@ mod tests {
         }
     }
 
+    /// Also on the narrowest screen, where nothing lies on the disclaimer.
+    #[test]
+    fn simulated_says_so_and_leaves_room_for_the_disclaimer() {
+        for column in [true, false] {
+            let size = Size::new(640, 480).unwrap();
+            let layout = Layout::new(size, size, column);
+            let count = |marks: Marks, colour: [u8; 3]| {
+                let mut screen = Screen::new(layout, marks, Layer::Heat);
+                screen.draw(&Sign::Live, &[], None).chunks(3).filter(|p| **p == colour).count()
+            };
+            let (none, all) = (Marks::default(), Marks { simulated: true, mirrored: true });
+            assert_eq!(count(none, SIMULATED_COLOUR), 0);
+            assert!(count(all, SIMULATED_COLOUR) > 20);
+            assert_eq!(count(all, BRIGHT), count(none, BRIGHT));
+        }
+    }
+
     #[test]
     fn words_are_wrapped_at_spaces_and_cut_only_where_there_are_none() {
         assert_eq!(
@@ -347,7 +381,8 @@ mod tests {
             let size = Size::new(width, height).unwrap();
             for column in [true, false] {
                 let layout = Layout::new(size, Size::new(320, 320).unwrap(), column);
-                let mut screen = Screen::new(layout, true, Layer::Heat);
+                let marks = Marks { simulated: true, mirrored: true };
+                let mut screen = Screen::new(layout, marks, Layer::Heat);
                 let reason = "x".repeat(500);
                 for sign in [Sign::Live, stale(), Sign::NoSignal, Sign::Fault { reason }] {
                     assert_eq!(screen.draw(&sign, &[], None).len(), size.pixels() * 3);

@@ -3,7 +3,7 @@
 //! ```text
 //!   run        retries: no screen, card taken away, commit refused
 //!   run_once   one screen: mode, arrangement, and a new arrangement when frames change their size
-//!   drive      one arrangement: take, draw, commit, wait for the flip
+//!   drive      one arrangement: take, draw (drawing.rs), commit, wait for the flip
 //! ```
 
 use std::sync::Arc;
@@ -11,26 +11,28 @@ use std::time::Duration;
 
 use super::card::{Card, Head};
 use super::commit::{Before, Flip, Request, Screenful, Shows};
-use super::compose::{Scaler, orient, pack, put_canvas};
+use super::drawing::{Buffers, Drawing, Glass, Sizes};
 use super::error::DisplayError;
 use super::layout::{Layout, turned, whole};
 use super::planes::{Arrangement, Rung, climb_down};
-use super::screen::{Screen, Sign};
-use super::surface::{Canvas, Kind, Pair, Swap};
+use super::screen::Sign;
+use super::surface::{Kind, Pair};
 use super::words::{self, Row};
-use super::{Feed, Options, Shared};
+use super::{About, Feed, Options, Shared};
 use crate::outputs::canvas::Area;
-use crate::outputs::overlay::{Film, Freshness, Overlay, Scale, Style};
+use crate::outputs::overlay::Freshness;
 use crate::outputs::recent::Recent;
 use crate::pipeline::Frame;
 use crate::pipeline::geometry::Size;
 use crate::pipeline::latency::Shown;
 use crate::pipeline::queue::Taken;
+use crate::source::Quality;
 use crate::source::clock::{StopSignal, Timestamp};
 
 pub(super) struct Show {
     card: Card,
     options: Options,
+    about: About,
     feed: Feed,
     stop: StopSignal,
     shared: Arc<Shared>,
@@ -38,6 +40,8 @@ pub(super) struct Show {
     /// The slot is closed: no frame will come any more.
     ended: bool,
     recent: Recent,
+    /// The sensor is.
+    simulated: bool,
     /// What the screen has shown before us.
     before: Option<Before>,
 }
@@ -54,14 +58,15 @@ enum End {
 impl Show {
     pub(super) fn new(
         card: Card,
-        options: Options,
+        (options, about): (Options, About),
         feed: Feed,
         stop: StopSignal,
         shared: Arc<Shared>,
     ) -> Self {
         let recent = Recent::default();
         let (newest, ended, before) = (None, false, None);
-        Self { card, options, feed, stop, shared, newest, ended, recent, before }
+        let simulated = (feed.snapshot)().source.quality == Quality::Simulated;
+        Self { card, options, about, feed, stop, shared, newest, ended, recent, simulated, before }
     }
 
     pub(super) fn run(mut self) {
@@ -130,7 +135,8 @@ impl Show {
             DisplayError::Unsuitable { path: self.card.path().to_owned(), cause }
         })?;
         let sizes = self.newest.as_deref().and_then(Sizes::of).unwrap_or_default();
-        let layout = Layout::new(screen, sizes.picture, self.options.words);
+        let layout =
+            Layout::new(screen, self.about.seen.unwrap_or(sizes.picture), self.options.words);
         let target = Size::new(layout.picture.width, layout.picture.height).unwrap_or(screen);
         let base = Pair::new(&self.card, screen, Kind::Opaque)?;
         let (mut picture, mut mask) = (None, None);
@@ -174,19 +180,8 @@ impl Show {
         buffers: &mut Buffers,
         first: bool,
     ) -> Result<End, DisplayError> {
-        let Buffers { arrangement, layout, sizes, .. } = *buffers;
-        let mut drawing = Drawing {
-            arrangement,
-            layout,
-            sizes,
-            options: self.options.clone(),
-            screenful,
-            base: buffers.base.map()?,
-            picture: buffers.picture.as_mut().map(Pair::map).transpose()?,
-            mask: buffers.mask.as_mut().map(Pair::map).transpose()?,
-            pencils: Pencils::new(&layout, &self.options),
-            canvas: Canvas { number: 0, live: false },
-        };
+        let Buffers { arrangement, sizes, .. } = *buffers;
+        let mut drawing = Drawing::new(buffers, screenful, self.options.clone(), self.simulated)?;
         let mut unset = first;
         let mut said = false;
         let mut on_glass = None;
@@ -298,7 +293,8 @@ impl Show {
         }
         let live = self.newest.as_deref().filter(|_| *sign == Sign::Live);
         let display = self.shared.lock().latency.stages();
-        words::rows(&snapshot, &display, self.recent.rates(), live)
+        let inference = self.about.inference.as_deref();
+        words::rows(&snapshot, &display, self.recent.rates(), inference, live)
     }
 
     fn record(&self, frame: &Frame, committed: Timestamp, flip: Flip) {
@@ -313,251 +309,6 @@ impl Show {
     fn on_screen(&self, area: Area, screen: Size) -> Area {
         if self.options.orientation.turned { turned(area, screen) } else { area }
     }
-}
-
-/// What is on the glass; equal values look the same.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Glass {
-    sign: Sign,
-    /// Of the frame whose picture is there, live or withheld.
-    sequence: Option<u64>,
-    rows: Vec<Row>,
-}
-
-/// An arrangement with its memory.
-struct Buffers {
-    arrangement: Arrangement,
-    layout: Layout,
-    sizes: Sizes,
-    base: Pair,
-    picture: Option<Pair>,
-    mask: Option<Pair>,
-}
-
-/// Of the frames that are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sizes {
-    picture: Size,
-    mask: Size,
-}
-
-impl Sizes {
-    /// None when its buffers are not as long as its sizes say.
-    fn of(frame: &Frame) -> Option<Self> {
-        let picture = Size::new(frame.width, frame.height)?;
-        let mask = Size::new(frame.mask_width, frame.mask_height)?;
-        let fits =
-            frame.rgb.len() == picture.pixels() * 3 && frame.probability.len() == mask.pixels();
-        fits.then_some(Self { picture, mask })
-    }
-}
-
-impl Default for Sizes {
-    /// Of the built-in network, until a frame says otherwise.
-    fn default() -> Self {
-        let side = Size::new(320, 320).expect("neither side is zero");
-        Self { picture: side, mask: side }
-    }
-}
-
-/// Draws into what is not shown.
-struct Drawing<'a> {
-    arrangement: Arrangement,
-    layout: Layout,
-    sizes: Sizes,
-    options: Options,
-    screenful: &'a Screenful,
-    base: Swap<'a>,
-    picture: Option<Swap<'a>>,
-    mask: Option<Swap<'a>>,
-    pencils: Pencils,
-    /// The one drawn last.
-    canvas: Canvas,
-}
-
-/// Everything that drawing needs and keeps.
-struct Pencils {
-    screen: Screen,
-    rgb: Vec<u8>,
-    film: Film,
-    overlay: Overlay,
-    packed: Vec<[u8; 4]>,
-    line: Vec<[u8; 4]>,
-    of_picture: Option<Scaler>,
-    of_mask: Option<Scaler>,
-    /// The base was drawn and has to change places at the flip.
-    base_drawn: bool,
-    over_drawn: bool,
-}
-
-impl Pencils {
-    fn new(layout: &Layout, options: &Options) -> Self {
-        Self {
-            screen: Screen::new(*layout, options.orientation.mirrored, options.style.layer),
-            rgb: Vec::new(),
-            film: Film::default(),
-            overlay: Overlay::default(),
-            packed: Vec::new(),
-            line: Vec::new(),
-            of_picture: None,
-            of_mask: None,
-            base_drawn: false,
-            over_drawn: false,
-        }
-    }
-}
-
-impl Drawing<'_> {
-    /// Background, words and signs, when they are not as they were.
-    fn draw_canvas(&mut self, glass: &Glass, before: Option<&Glass>, frame: Option<&Frame>) {
-        let same = before.is_some_and(|before| {
-            before.sign == glass.sign
-                && before.rows == glass.rows
-                && (glass.sign == Sign::Live || before.sequence == glass.sequence)
-        });
-        if same && self.canvas.number > 0 {
-            return;
-        }
-        let drawn = self.pencils.screen.draw(&glass.sign, &glass.rows, frame);
-        self.pencils.rgb.clear();
-        self.pencils.rgb.extend_from_slice(drawn);
-        self.canvas = Canvas { number: self.canvas.number + 1, live: glass.sign == Sign::Live };
-    }
-
-    /// The frame, or no frame, into the buffers that are not shown, and the commit that shows them all.
-    fn draw(&mut self, request: &mut Request, glass: &Glass, frame: Option<&Frame>) {
-        let live = frame.filter(|_| glass.sign == Sign::Live);
-        let rung = self.arrangement.rung;
-        let in_base = rung != Rung::Scaled;
-        self.pencils.base_drawn =
-            (in_base && live.is_some()) || self.base.front.canvas != Some(self.canvas);
-        self.pencils.over_drawn = live.is_some();
-        if self.pencils.base_drawn {
-            self.base_canvas();
-        }
-        if let Some(frame) = live {
-            match rung {
-                Rung::Scaled => self.on_planes(frame),
-                Rung::Placed => self.mask_on_plane(frame),
-                Rung::Blended => self.blended(frame),
-            }
-        }
-        self.shows(request, live.is_some());
-    }
-
-    fn base_canvas(&mut self) {
-        let back = &mut self.base.back;
-        if back.canvas == Some(self.canvas) {
-            return;
-        }
-        let Layout { screen, words, .. } = self.layout;
-        let only_words = self.canvas.live && back.canvas.is_some_and(|canvas| canvas.live);
-        let part = if only_words { words } else { whole(screen) };
-        let (rgb, line) = (&self.pencils.rgb, &mut self.pencils.line);
-        let turned = self.options.orientation.turned;
-        put_canvas(rgb, screen, part, turned, &mut back.pixels(), line);
-        back.canvas = Some(self.canvas);
-    }
-
-    fn on_planes(&mut self, frame: &Frame) {
-        let Pencils { packed, film, .. } = &mut self.pencils;
-        let orientation = self.options.orientation;
-        if let Some(picture) = &mut self.picture {
-            pack(&frame.rgb, self.sizes.picture, orientation, packed);
-            picture.back.pixels().put(packed, self.sizes.picture);
-        }
-        if let (Some(mask), Some((size, pixels))) =
-            (&mut self.mask, film.draw(frame, self.options.style))
-        {
-            packed.clear();
-            packed.extend_from_slice(pixels);
-            orient(packed, size, orientation);
-            mask.back.pixels().put(packed, size);
-        }
-    }
-
-    fn mask_on_plane(&mut self, frame: &Frame) {
-        let area = self.area();
-        let Pencils { packed, film, of_picture, of_mask, .. } = &mut self.pencils;
-        let orientation = self.options.orientation;
-        pack(&frame.rgb, self.sizes.picture, orientation, packed);
-        scaler(of_picture, self.sizes.picture, area).run(
-            packed,
-            &mut self.base.back.pixels(),
-            (area.left, area.top),
-        );
-        if let (Some(mask), Some((size, pixels))) =
-            (&mut self.mask, film.draw(frame, self.options.style))
-        {
-            packed.clear();
-            packed.extend_from_slice(pixels);
-            orient(packed, size, orientation);
-            scaler(of_mask, size, area).run(packed, &mut mask.back.pixels(), (0, 0));
-        }
-    }
-
-    /// Laid over the picture at the picture's own size, and then scaled: a ninth of the pixels to blend on a
-    /// screen of 1080 rows.
-    fn blended(&mut self, frame: &Frame) {
-        let area = self.area();
-        let Pencils { packed, overlay, of_picture, .. } = &mut self.pencils;
-        let style = Style { scale: Scale::One, ..self.options.style };
-        let drawn = overlay.draw(Some(frame), style, Freshness::Live);
-        pack(drawn.rgb, drawn.size, self.options.orientation, packed);
-        scaler(of_picture, drawn.size, area).run(
-            packed,
-            &mut self.base.back.pixels(),
-            (area.left, area.top),
-        );
-    }
-
-    fn shows(&self, request: &mut Request, live: bool) {
-        let Arrangement { base, picture, mask, rung } = self.arrangement;
-        let screen = self.layout.screen;
-        let surface = if self.pencils.base_drawn { &self.base.back } else { &self.base.front };
-        let shows =
-            Shows { framebuffer: surface.framebuffer, size: screen, area: whole(screen), depth: 0 };
-        self.screenful.show(request, base, shows);
-        let area = self.area();
-        let target = Size::new(area.width, area.height).unwrap_or(screen);
-        let of_mask = if rung == Rung::Scaled { self.sizes.mask } else { target };
-        let over =
-            [(picture, &self.picture, self.sizes.picture, 1), (mask, &self.mask, of_mask, 2)];
-        for (plane, pair, size, depth) in over {
-            match (plane, pair) {
-                (Some(plane), Some(pair)) if live => {
-                    let framebuffer = pair.back.framebuffer;
-                    self.screenful.show(request, plane, Shows { framebuffer, size, area, depth });
-                }
-                (Some(plane), _) => self.screenful.hide(request, plane),
-                (None, _) => {}
-            }
-        }
-    }
-
-    fn flipped(&mut self) {
-        if self.pencils.base_drawn {
-            self.base.swap();
-        }
-        if self.pencils.over_drawn {
-            for pair in [&mut self.picture, &mut self.mask].into_iter().flatten() {
-                pair.swap();
-            }
-        }
-    }
-
-    fn area(&self) -> Area {
-        let Layout { screen, picture, .. } = self.layout;
-        if self.options.orientation.turned { turned(picture, screen) } else { picture }
-    }
-}
-
-fn scaler(kept: &mut Option<Scaler>, from: Size, area: Area) -> &mut Scaler {
-    let to = Size::new(area.width, area.height).unwrap_or(from);
-    if kept.as_ref().is_none_or(|scaler| scaler.sizes() != (from, to)) {
-        *kept = None;
-    }
-    kept.get_or_insert_with(|| Scaler::new(from, to))
 }
 
 /// How long a stall can stay unseen beyond the stale limit; how long stopping can take.

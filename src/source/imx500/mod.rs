@@ -9,7 +9,7 @@
 //!   exposure                      how bright the network sees them, and in what colours
 //!   error, holder                 every refusal with its cause and the next step
 //!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
-//!   feed, injected                the back of a virtual camera (tests/vm), to play the silicon
+//!   feed, delivery, injected      the back of a virtual camera (tests/vm), to play the silicon
 //! ```
 //!
 //! ```text
@@ -26,6 +26,7 @@
 //! out, because what they go by is known above; whoever reads the frames sets them by [`Sensor::obey`].
 
 mod capture;
+mod delivery;
 mod discovery;
 mod error;
 mod events;
@@ -49,6 +50,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::source::holder::Holder;
+pub use delivery::Deliveries;
 pub use discovery::DiscoveryError;
 pub use error::CameraError;
 pub use events::Event;

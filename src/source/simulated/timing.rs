@@ -119,6 +119,50 @@ impl FrameTiming {
     }
 }
 
+/// A run time measured on an IMX500 that is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedRun {
+    /// The network.
+    pub network: &'static str,
+    /// Where it is published.
+    pub source: &'static str,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// One inference.
+    pub run_time: Duration,
+}
+
+/// The faster rate: 23.5 G multiply-accumulates a second.
+pub const PICOSAM2: PublishedRun = PublishedRun {
+    network: "PicoSAM2",
+    source: "arXiv 2506.18807",
+    macs: 336_000_000,
+    run_time: Duration::from_micros(14_300),
+};
+
+/// The slower rate: 13.7 G multiply-accumulates a second.
+pub const TINY_TRACKER: PublishedRun = PublishedRun {
+    network: "TinyTracker",
+    source: "arXiv 2307.07813",
+    macs: 11_800_000,
+    run_time: Duration::from_micros(860),
+};
+
+impl PublishedRun {
+    /// How long another network would run that uses the sensor as well as this one.
+    #[must_use]
+    pub fn at_its_rate(self, macs: u64) -> Duration {
+        let nanos = u128::from(macs) * self.run_time.as_nanos() / u128::from(self.macs);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// Multiply-accumulates a second.
+    #[must_use]
+    pub fn macs_per_second(self) -> f64 {
+        self.macs as f64 / self.run_time.as_secs_f64()
+    }
+}
+
 /// How long the network runs; drawn anew for each inference, evenly between the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RunTime {
@@ -130,18 +174,10 @@ pub struct RunTime {
 
 impl RunTime {
     /// From the network's multiply-accumulates, by the two run times measured on an IMX500 that are
-    /// published: 336 M in 14.3 ms (PicoSAM2) and 11.8 M in 0.86 ms (TinyTracker). The larger network
-    /// uses the sensor better, so its rate is the upper one.
+    /// published. The larger network uses the sensor better, so its rate is the upper one.
     #[must_use]
     pub fn estimate(macs: u64) -> Self {
-        let at_rate_of = |published_macs: u128, published_nanos: u128| {
-            let nanos = u128::from(macs) * published_nanos / published_macs;
-            Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-        };
-        Self {
-            shortest: at_rate_of(336_000_000, 14_300_000),
-            longest: at_rate_of(11_800_000, 860_000),
-        }
+        Self { shortest: PICOSAM2.at_its_rate(macs), longest: TINY_TRACKER.at_its_rate(macs) }
     }
 
     fn draw(self, rng: &mut ChaCha8Rng) -> Duration {

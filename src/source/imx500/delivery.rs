@@ -8,14 +8,14 @@
 
 use std::time::Duration;
 
-use qsegment::formats::dnn_lines::LINE_LEN_BYTES;
-use qsegment::source::RawFrame;
-use qsegment::source::clock::Timestamp;
-use qsegment::source::imx500::{Delivery, Fed};
+use super::feed::{Delivery, Fed};
+use crate::formats::dnn_lines::LINE_LEN_BYTES;
+use crate::source::RawFrame;
+use crate::source::clock::Timestamp;
 
-/// Follows the frames that are fed.
+/// Follows the frames that are fed into a virtual camera.
 #[derive(Debug)]
-pub(super) struct Deliveries {
+pub struct Deliveries {
     frame_interval: Duration,
     last: Option<(u64, Timestamp)>,
     longest_len_bytes: usize,
@@ -23,12 +23,14 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
-    pub(super) fn new(frame_interval: Duration) -> Self {
+    /// Of a source whose frames come in this interval.
+    #[must_use]
+    pub fn new(frame_interval: Duration) -> Self {
         Self { frame_interval, last: None, longest_len_bytes: 0, frame_count: 0 }
     }
 
     /// The next frame, with what happened before it.
-    pub(super) fn push<'f>(&mut self, frame: &'f RawFrame) -> Fed<'f> {
+    pub fn push<'f>(&mut self, frame: &'f RawFrame) -> Fed<'f> {
         let (lost_before, silent_before) = match self.last {
             None => (frame.sequence, 0),
             Some((sequence, start)) => {
