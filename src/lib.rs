@@ -10,6 +10,7 @@
 //!   source    source/         camera, simulated sensor; clock           blocks on its device only
 //!   emulator  emulator/       the int8 network on the CPU               arithmetic, no I/O
 //!   formats   formats/        bytes <-> values                          no I/O, no clock, no log
+//!   evaluation   evaluation/  masks against a drawn truth               arithmetic, no I/O
 //! ```
 //!
 //! A frame's way, once:
@@ -19,6 +20,7 @@
 //! ```
 
 pub mod emulator;
+pub mod evaluation;
 pub mod formats;
 pub mod outputs;
 pub mod pipeline;

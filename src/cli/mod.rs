@@ -10,6 +10,7 @@
 mod bench;
 mod builtin;
 mod config;
+mod eval;
 mod feed;
 mod inspect;
 mod kind;
@@ -86,6 +87,7 @@ enum Command {
     Segment(segment::SegmentArgs),
     Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
+    Eval(eval::EvalArgs),
     Verify(verify::VerifyArgs),
     Bench(bench::BenchArgs),
     Feed(feed::FeedArgs),
@@ -113,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
         Command::Feed(args) => feed::feed(&args, config()?, form, &mut out),
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
+        Command::Eval(args) => eval::eval(&args, config()?, form, &mut out),
         Command::Bench(args) => bench::bench(args, config()?, form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)

@@ -2,7 +2,7 @@
 
 mod names;
 mod summary;
-mod whole_frame;
+pub(crate) mod whole_frame;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -103,7 +103,7 @@ impl Vessels {
             Elements::Wide { signed, real } => {
                 self.layout.dequantize(body, self.max_line_len_bytes, real)?;
                 let signed = *signed;
-                transpose(real, width, height, into, |value| probability(value, signed));
+                transpose(real, width, height, into, |value| to_byte(probability(value, signed)));
             }
         }
         Ok(())
@@ -117,10 +117,16 @@ pub fn vessel_fraction(probability: &[u8], threshold: u8) -> f32 {
     vessels as f32 / probability.len().max(1) as f32
 }
 
-/// Probability of every stored byte, by its bit pattern.
+/// Probability of every stored byte, by its bit pattern: 0..=255 for 0.0..=1.0.
 #[must_use]
 pub fn probabilities(quant: QuantParams) -> [u8; 256] {
-    let mut table = [0; 256];
+    exact_probabilities(quant).map(to_byte)
+}
+
+/// The same before it is rounded to a byte, where small ones become equal: 0.0 to 1.0.
+#[must_use]
+pub fn exact_probabilities(quant: QuantParams) -> [f32; 256] {
+    let mut table = [0.0; 256];
     for (pattern, entry) in (0..=u8::MAX).zip(&mut table) {
         let stored =
             if quant.signed { i32::from(i8::from_le_bytes([pattern])) } else { i32::from(pattern) };
@@ -130,8 +136,11 @@ pub fn probabilities(quant: QuantParams) -> [u8; 256] {
     table
 }
 
-fn probability(value: f32, signed: bool) -> u8 {
-    let probability = if signed { 1.0 / (1.0 + (-value).exp()) } else { value };
+fn probability(value: f32, signed: bool) -> f32 {
+    if signed { 1.0 / (1.0 + (-value).exp()) } else { value }
+}
+
+fn to_byte(probability: f32) -> u8 {
     // Halves go up, so that 0.5 becomes 128. What is no number becomes 0: no vessel.
     let scaled = (probability * 255.0).round();
     #[expect(

@@ -33,6 +33,16 @@ pub(crate) struct WholeFrame {
     probability_of: [u8; 256],
 }
 
+/// What a network says of a whole picture.
+#[derive(Debug)]
+pub(crate) struct Said<'a> {
+    /// Row-major, as the network's last tensor.
+    pub(crate) stored: &'a mut [u8],
+    pub(crate) size: Size,
+    /// From its pixels to the picture's.
+    pub(crate) back: Transform,
+}
+
 impl WholeFrame {
     pub(crate) fn new(network: &Network) -> anyhow::Result<Self> {
         let (input, output) = (network.input(), network.output());
@@ -49,7 +59,6 @@ impl WholeFrame {
             order: ColourOrder::Rgb,
             gains: Gains::default(),
         };
-        let quant = QuantParams { scale: output.scale, zero_point: 0, signed: output.signed };
         let size = |width, height| Size::new(width, height).expect("no tensor has an empty side");
         Ok(Self {
             isp: Isp::new(encoding),
@@ -58,22 +67,30 @@ impl WholeFrame {
             output: vec![0; output.width * output.height],
             seen: size(input.width, input.height),
             said: size(output.width, output.height),
-            probability_of: vessels::probabilities(quant),
+            probability_of: vessels::probabilities(quant(network)),
         })
+    }
+
+    /// What the network says, at its own size.
+    pub(crate) fn look(&mut self, picture: &Picture) -> Said<'_> {
+        let size = Size::new(picture.width(), picture.height()).expect("no picture is empty");
+        let placed = Transform::letterbox(size, self.seen);
+        self.isp.look(picture, whole(self.seen, placed.inverse()), &mut self.input);
+        self.engine.run(&self.input, &mut self.output);
+        let back = Transform::stretch(self.said, self.seen).then(placed.inverse());
+        Said { stored: &mut self.output, size: self.said, back }
     }
 
     /// The result at the picture's own size.
     pub(crate) fn segment(&mut self, picture: Picture, threshold: u8) -> Frame {
         let size = Size::new(picture.width(), picture.height()).expect("no picture is empty");
-        let placed = Transform::letterbox(size, self.seen);
-        self.isp.look(&picture, whole(self.seen, placed.inverse()), &mut self.input);
-        self.engine.run(&self.input, &mut self.output);
-        for byte in &mut self.output {
-            *byte = self.probability_of[usize::from(*byte)];
+        let probability_of = self.probability_of;
+        let said = self.look(&picture);
+        for byte in &mut *said.stored {
+            *byte = probability_of[usize::from(*byte)];
         }
-        let back = Transform::stretch(self.said, self.seen).then(placed.inverse());
         let mut probability = Vec::new();
-        Resample::new(back, self.said, size).run::<1>(&self.output, &mut probability);
+        Resample::new(said.back, said.size, size).run::<1>(said.stored, &mut probability);
         Frame {
             width: size.width(),
             height: size.height(),
@@ -86,6 +103,12 @@ impl WholeFrame {
             ..Frame::default()
         }
     }
+}
+
+/// What the bytes of the network's output mean.
+pub(crate) fn quant(network: &Network) -> QuantParams {
+    let output = network.output();
+    QuantParams { scale: output.scale, zero_point: 0, signed: output.signed }
 }
 
 /// The network's whole frame as a part of the picture; it reaches beyond it where it stays black.
