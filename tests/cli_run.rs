@@ -94,7 +94,10 @@ fn latencies_are_left_as_histograms_and_as_a_trace() {
     let trace = fs::read(dir.path().join("out/trace.json")).unwrap();
     let trace: Value = serde_json::from_slice(&trace).unwrap();
     let events = trace["traceEvents"].as_array().unwrap();
-    let masks = events.iter().filter(|event| event["name"] == "tensor_to_mask").count();
+    let masks = events
+        .iter()
+        .filter(|event| event["name"] == "tensor_to_mask" && event["ph"] == "b")
+        .count();
     assert_eq!(u64::try_from(masks).unwrap(), paired, "one for every published frame");
 
     let refused = run(dir.path(), &["--frames", "3", "--latency-log", "no/such/folder/log.hlog"]);

@@ -24,7 +24,6 @@ pub(crate) mod stop;
 mod table;
 mod watch;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -126,9 +125,9 @@ pub(crate) fn run(
     let ended = to_the_end(args, &config, form, out)?;
     if let Some(folder) = &ended.folder {
         let Ended { facts, snapshot, time, watch, .. } = &ended;
+        folder.write(&ended.report, ended.last.as_deref(), config.overlay.style(Scale::Two))?;
         folder.write_latency(facts, snapshot, *time, watch.histograms())?;
         folder.write_trace(facts, snapshot, watch.trace())?;
-        folder.write(&ended.report, ended.last.as_deref(), config.overlay.style(Scale::Two))?;
     }
     let printed = match form {
         Form::Text => out.line(Table { report: &ended.report, snapshot: &ended.snapshot }),
@@ -231,13 +230,16 @@ pub(super) fn to_the_end(
         _ => None,
     };
     let status = status::start(observer, host_clock.clone(), args.frames)?;
+    // Ends after decode and screen have counted their last frames.
+    let log_stop = StopSignal::default();
     let logging = args
         .latency_log
         .as_deref()
-        .zip(opened.latency_log)
-        .map(|(path, file)| {
-            let (watch, clock) = (watch.clone(), host_clock.clone());
-            latency_log::start(file, path, &opened.facts, watch, clock, started)
+        .map(|path| {
+            let file = latency_log::create(path)?;
+            let (watch, clock) = (watch.clone(), Clock::monotonic(log_stop.clone()));
+            let started = latency_log::start(file, path, &opened.facts, watch, clock, started);
+            started.context("cannot start the latency-log thread")
         })
         .transpose()?;
 
@@ -250,12 +252,13 @@ pub(super) fn to_the_end(
     power.end();
     stop.raise();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
-    if let Some(logging) = logging {
-        logging.join().map_err(|_| anyhow!("the latency-log thread has panicked"))?;
-    }
     drop(serving);
     drop(exposing);
     drop(showing);
+    log_stop.raise();
+    if let Some(logging) = logging {
+        logging.join().map_err(|_| anyhow!("the latency-log thread has panicked"))?;
+    }
     let (snapshot, failure) = match ended {
         Ok(_) => (watch.snapshot(), None),
         Err(RunError::Source(error)) => {
@@ -318,7 +321,6 @@ struct Opened {
     web: Option<Web>,
     hdmi: Option<Hdmi>,
     folder: Option<ReportFolder>,
-    latency_log: Option<File>,
     dumped: Option<Dumped>,
 }
 
@@ -338,7 +340,9 @@ impl Opened {
             write::can_write(path)?;
         }
         let folder = args.report.as_deref().map(ReportFolder::prepare).transpose()?;
-        let latency_log = args.latency_log.as_deref().map(latency_log::create).transpose()?;
+        if let Some(path) = &args.latency_log {
+            write::can_write(path).context("--latency-log")?;
+        }
         // Last, since a camera may stream from here on.
         let asked = Asked {
             input_size: args.source.input_size(),
@@ -353,7 +357,7 @@ impl Opened {
             None => (chosen.source, None),
         };
         let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
-        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, latency_log, dumped })
+        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, dumped })
     }
 }
 

@@ -115,8 +115,8 @@ impl Latency {
         let stages = [
             Distribution::new(Stage::ExposureToFrameStart, of_registers(sensor_clock)),
             Distribution::new(Stage::SensorToTensor, sensor_clock),
-            Distribution::new(Stage::NetworkRunTime, sensor_clock),
-            Distribution::new(Stage::DspRunTime, sensor_clock),
+            Distribution::new(Stage::NetworkRunTime, of_registers(sensor_clock)),
+            Distribution::new(Stage::DspRunTime, of_registers(sensor_clock)),
             Distribution::new(Stage::TensorToMask, Quality::Measured),
             // A sum is no better than its worse part, and the host's part is measured.
             Distribution::new(Stage::SensorToMask, sensor_clock),
@@ -205,6 +205,12 @@ impl DisplayLatency {
             self.stages[3].record(half + last.stamps.age_at(flipped));
         }
     }
+    /// The screen went away: nobody knows how long the frame shown last was seen, and it counts nowhere.
+    pub fn lost(&mut self, noticed: Timestamp) {
+        if let Some(last) = self.shown.last_mut().filter(|last| last.until.is_none()) {
+            last.until = Some(noticed);
+        }
+    }
     /// Every stage so far, in the order in which a frame passes them.
     #[must_use]
     pub fn stages(&self) -> Vec<StageLatency> {
@@ -236,7 +242,8 @@ fn half_exposure(frame: &Frame) -> Option<Duration> {
     frame.sensor.exposure().map(|exposure| exposure / 2)
 }
 
-/// What a camera's register says was not timed by anybody.
+/// What a camera's own words say was not timed by anybody here: an exposure is a register's value, and that run times
+/// are in microseconds is an assumption until hardware confirms it.
 fn of_registers(sensor_clock: Quality) -> Quality {
     match sensor_clock {
         Quality::Measured => Quality::Estimated,
@@ -376,7 +383,7 @@ mod tests {
         let counted = |stage: &StageLatency| (stage.count, stage.max, stage.quality);
         assert_eq!(counted(exposure), (1, Duration::from_millis(5), Quality::Estimated));
         let network = of(&stages, Stage::NetworkRunTime);
-        assert_eq!(counted(network), (1, Duration::from_micros(860), Quality::Measured));
+        assert_eq!(counted(network), (1, Duration::from_micros(860), Quality::Estimated));
         assert_eq!(of(&stages, Stage::DspRunTime).count, 0);
     }
 
@@ -419,6 +426,16 @@ mod tests {
         assert_eq!((replaced.count, replaced.max), (1, Duration::from_millis(5 + 30 + 1 + 500)));
         let until: Vec<_> = latency.shown().iter().map(|frame| frame.until).collect();
         assert_eq!(until, [Some(late(500)), None]);
+    }
+
+    #[test]
+    fn outage_of_the_screen_is_no_age_of_a_picture() {
+        let mut latency = DisplayLatency::new(Quality::Measured);
+        let exposed = exposed_10_ms(frame(30, 1));
+        latency.record(&exposed, shown(&exposed, [2, 12]));
+        latency.lost(exposed.stamps.mask_ready.plus(Duration::from_millis(700)));
+        latency.record(&exposed, shown(&exposed, [90_000, 90_010]));
+        assert_eq!(of(&latency.stages(), Stage::ExposureToReplaced).count, 0);
     }
 
     #[test]

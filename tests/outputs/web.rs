@@ -263,7 +263,7 @@ fn trace_of_the_last_seconds_can_be_taken_at_any_moment() {
     assert!(to.starts_with("from frame start"), "{to}");
     let events = trace["traceEvents"].as_array().unwrap();
     let decode = events.iter().find(|event| event["name"] == "tensor_to_mask").unwrap();
-    assert_eq!((&decode["ts"], &decode["dur"]), (&json!(1e6), &json!(2e3)));
+    assert_eq!((&decode["ph"], &decode["ts"]), (&json!("b"), &json!(1e6)));
     assert_eq!(decode["args"]["sequence"], 41);
     // What the format wants of every event.
     for event in events {

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use qsegment::outputs::figures::StageFigures;
+use qsegment::outputs::figures::{StageFigures, definition};
 use qsegment::outputs::system_report::{
     Basis, Compared, ModelInputs, Subject, SystemReport, SystemReportFolder,
 };
+use qsegment::pipeline::latency::Stage;
 use qsegment::source::clock::{Clock, StopSignal};
 
 use super::{emulator, machine};
@@ -57,12 +58,12 @@ pub(crate) fn system(
     let chosen = network::load(&config.network.file, input_size)?;
     let network = &chosen.network;
 
+    let typed = std::env::args_os().skip(1);
+    let again = command(typed.map(|argument| argument.to_string_lossy().into_owned()));
     let load_average = machine::load_average(Path::new("/"));
     let ended = run::to_the_end(&run, &config, form, out)?;
-    if let Some(failure) = ended.failure {
-        return Err(failure);
-    }
-    // A stop that ended the run early has done its work: the report is of what was seen.
+    // Whatever ended the run early: the report is of what was seen until then.
+    let failure = ended.failure;
     let clock = Clock::monotonic(StopSignal::default());
     let power = &config.power;
     let report = SystemReport::new(Subject {
@@ -79,24 +80,25 @@ pub(crate) fn system(
             tera_operations_per_joule: power.simulated_tops_per_watt.get(),
         },
         machine: machine::read(Path::new("/")),
-        command: command(std::env::args().skip(1)),
+        command: again,
     });
     let files = folder.write(&report)?;
     match form {
         Form::Text => out.line(Summary { report: &report, files: &files })?,
         Form::Json => out.json(&report)?,
     }
-    Ok(ExitCode::SUCCESS)
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// Why no frame was timed on its way to a screen.
 fn screen_missing(config: &Config, stages: &[StageFigures]) -> Option<&'static str> {
-    let shown =
-        stages.iter().any(|stage| stage.definition.name == "exposure_to_flip" && stage.count > 0);
+    let shown = stages
+        .iter()
+        .any(|stage| stage.definition == definition(Stage::CommitToFlip) && stage.count > 0);
     match (&config.hdmi.output, shown) {
         (_, true) => None,
         (DisplayOutput::Off, _) => Some("no screen; connect one and run with --hdmi"),
-        _ => Some("no frame was shown: no screen, or its exposure is not known"),
+        _ => Some("no frame was shown: there was no screen"),
     }
 }
 

@@ -15,7 +15,7 @@ use qsegment::source::clock::{Clock, Waited};
 use super::watch::Watch;
 use crate::cli::out::tell;
 
-/// The file, before there is anything to write.
+/// The file, once there is something to write; an older one is kept until then.
 pub(super) fn create(path: &Path) -> anyhow::Result<File> {
     File::create(path).with_context(|| {
         format!(
@@ -25,7 +25,8 @@ pub(super) fn create(path: &Path) -> anyhow::Result<File> {
     })
 }
 
-/// Starts the "latency-log" thread; when the clock's stop signal is raised it writes what came last, and ends.
+/// Starts the "latency-log" thread; when the clock's stop signal is raised, which is its own and not the run's, it
+/// writes what came last, and ends.
 pub(super) fn start(
     mut file: File,
     path: &Path,

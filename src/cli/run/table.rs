@@ -110,9 +110,7 @@ impl Table<'_> {
         }
         Ok(())
     }
-}
 
-impl Table<'_> {
     /// Nothing without an instrument.
     fn power(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let power = &self.report.timing.power;

@@ -197,9 +197,17 @@ impl Screen {
     fn line(&mut self, sign: &Sign) {
         let Layout { screen, words, .. } = self.layout;
         let mut canvas = Canvas { size: screen, rgb: &mut self.rgb };
-        let (letters, margin) = (letters(screen), margin(screen));
-        let y = words.top + words.height.saturating_sub(letters.height()) / 2;
+        let margin = margin(screen);
         let (name, colour) = named(sign);
+        let plates: usize = self.marks.plates().map(|(name, _)| name.chars().count()).sum();
+        let said = name.chars().count() + plates + DISCLAIMER.chars().count();
+        let gaps = (3 + 2 * self.marks.plates().count()) * margin;
+        // On a narrow screen smaller letters, before the sentence loses its end.
+        let mut letters = letters(screen);
+        while said * letters.letter_width() + gaps > screen.width() && letters.height() > 16 {
+            letters = Letters::at_most(letters.height() - 1);
+        }
+        let y = words.top + words.height.saturating_sub(letters.height()) / 2;
         canvas.text(name, letters, (margin, y), colour);
         let mut left = margin + letters.width(name) + margin;
         for (name, colour) in self.marks.plates() {

@@ -82,7 +82,11 @@ impl Show {
                     told = Some(error);
                 }
             }
-            self.shared.lock().on = None;
+            let now = self.feed.clock.now();
+            let mut state = self.shared.lock();
+            state.on = None;
+            state.latency.lost(now);
+            drop(state);
             let again = self.feed.clock.now().plus(LOOK_INTERVAL);
             while self.feed.clock.now() < again && !self.stop.is_raised() {
                 self.take();

@@ -147,7 +147,7 @@ fn comparison(report: &SystemReport) -> Section {
     };
     let mut blocks = vec![
         Block::Paragraph(
-            "The first lines are Table III of arXiv 2312.09854 as published. The paper gives latency and power; energy is \
+            "The first five lines are of Table III of arXiv 2312.09854, as published. The paper gives latency and power; energy is \
              ours for every line, latency times power, which supposes that this power is drawn for exactly this time. \
              In a pipeline frames overlap, so latency times power counts the same power more than once; the energy of a frame \
              by an instrument is in section \"Power\". The paper defines neither where a \

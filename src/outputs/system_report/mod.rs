@@ -168,7 +168,8 @@ impl SystemReport {
     pub fn new(subject: Subject<'_>) -> Self {
         let Subject { run, screen_missing, network, emulator, model, .. } = subject;
         let macs = run.network.macs.unwrap_or(network.macs());
-        let ours = ours(&run, screen_missing, &emulator);
+        let emulated = subject.network_facts.parameters;
+        let ours = ours(&run, screen_missing, &emulator, emulated);
         Self {
             version: 1,
             disclaimer: DISCLAIMER,
@@ -272,6 +273,7 @@ fn ours(
     run: &Report,
     screen_missing: Option<&'static str>,
     emulator: &[EmulatorTime],
+    emulated: Option<u64>,
 ) -> Vec<Compared> {
     let parameters = run.network.parameters.map(|parameters| parameters as f64);
     let sensor = mean_power(
@@ -328,7 +330,7 @@ fn ours(
         power_quality: apart.1,
         energy: Value::missing("no power"),
         energy_quality: Basis::NotMeasured,
-        parameters,
+        parameters: emulated.map(|parameters| parameters as f64),
         definition: time.definition(),
         source: EMULATOR_SOURCE.to_owned(),
     }));

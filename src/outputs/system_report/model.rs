@@ -245,8 +245,9 @@ pub(super) fn bound(network: &Network) -> Vec<Row> {
         Value::one(IMX500_FULL.latency_ms - SONY_READ_OUT_FULL_MS - IMX500.latency_ms),
         "ms",
         Basis::Inferred,
-        "17.21 - 16.52 (Sony's read-out of 4056 x 3040) - 0.23; about what fetching a result takes (0.24 ms in \
-         arXiv 2307.07813), so \"Full\" is most likely read-out, network and transfer, without exposure and display",
+        "17.21 - 16.52 (Sony's read-out of 4056 x 3040) - 0.23; of the order of what fetching a result \
+         takes (0.24 ms in arXiv 2307.07813, half of it), so \"Full\" is most likely read-out, network and transfer, \
+         without exposure and display",
         "arXiv 2312.09854, IEEE 9365965; our reading, the paper does not say so",
     ));
     rows

@@ -155,9 +155,25 @@ async fn prometheus(State(site): State<Arc<Site>>) -> Response {
 
 /// The ten seconds before the request.
 async fn trace_json(State(site): State<Arc<Site>>) -> Response {
-    let last = (site.trace)().last(trace::SPAN);
-    let headers = [(header::CONTENT_DISPOSITION, "attachment; filename=\"trace.json\"")];
-    (headers, Json(trace::chrome(&last, &site.facts, &(site.snapshot)()))).into_response()
+    let written = tokio::task::spawn_blocking(move || {
+        let last = (site.trace)().last(trace::SPAN);
+        trace::chrome(&last, &site.facts, &(site.snapshot)()).to_string()
+    });
+    match written.await {
+        Ok(json) => {
+            let name = "attachment; filename=\"trace.json\"";
+            let headers =
+                [(header::CONTENT_TYPE, "application/json"), (header::CONTENT_DISPOSITION, name)];
+            (headers, json).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "a trace could not be written");
+            sentence(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "The trace could not be written; see the log.",
+            )
+        }
+    }
 }
 
 async fn not_found(uri: Uri) -> Response {
