@@ -27,6 +27,7 @@ fn help_explains_every_command() {
     qsegment(&["pack", "--help"]).assert().success().stdout_eq(file!["cmd/help_pack.stdout"]);
     qsegment(&["inspect", "--help"]).assert().success().stdout_eq(file!["cmd/help_inspect.stdout"]);
     qsegment(&["verify", "--help"]).assert().success().stdout_eq(file!["cmd/help_verify.stdout"]);
+    qsegment(&["eval", "--help"]).assert().success().stdout_eq(file!["cmd/help_eval.stdout"]);
     qsegment(&["config", "--help"]).assert().success().stdout_eq(file!["cmd/help_config.stdout"]);
     qsegment(&["bench", "--help"]).assert().success().stdout_eq(file!["cmd/help_bench.stdout"]);
     qsegment(&["bench", "system", "--help"])

@@ -96,8 +96,18 @@ fn any_folder_of_pictures_and_masks_is_judged_and_left_as_files() {
     let out = dir.path().join("out");
     let (dataset, folder) = (dir.path().to_str().unwrap(), out.to_str().unwrap());
     let args = ["--dataset", dataset, "-o", folder, "--input-size", "64x64"];
-    let output = eval(&[&["--json"], &args[..]].concat());
+    let output = eval(&[&["--json", "--robustness"], &args[..]].concat());
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = rows(&output);
+    // Seven ways to spoil a picture, five strengths each, and the pictures as they are.
+    let points = said["robustness"].as_array().unwrap();
+    assert_eq!(points.len(), 36);
+    let as_they_are = row(&rows, "qsegment int8", "all", "frame");
+    assert_eq!(
+        (&points[0]["degradation"], &points[0]["dice"]),
+        (&"none".into(), &as_they_are["dice"])
+    );
+    assert!(points.iter().any(|point| point["dice"] != as_they_are["dice"]));
     let frame = row(&rows, "no vessel anywhere", "all", "frame");
     assert_eq!((&frame["pictures"], &frame["dice"]), (&2.into(), &0.0.into()));
     // By hand: the share of the cross in the frame is what accuracy misses.
@@ -143,6 +153,14 @@ fn what_cannot_be_judged_is_named() {
     pair(dir.path(), "one", 80);
     refused(&["--dataset", dataset], 1, &["masks/one.png is 80x80, its picture 160x160"]);
     refused(&["--dataset", dataset, "--split", "A"], 2, &["--split is for CHASE_DB1"]);
+    pair(dir.path(), "one", 160);
+    fs::copy(dir.path().join("images/one.png"), dir.path().join("images/one.bmp")).unwrap();
+    refused(&["--dataset", dataset], 1, &["two pictures called one"]);
+    fs::remove_file(dir.path().join("images/one.bmp")).unwrap();
+    // Files of other programs are no pictures.
+    fs::write(dir.path().join("images/.DS_Store"), b"").unwrap();
+    GrayImage::from_pixel(160, 160, Luma([1])).save(dir.path().join("masks/one.png")).unwrap();
+    refused(&["--dataset", dataset], 1, &["masks/one.png has no pixel above 1; white (255)"]);
     fs::remove_file(dir.path().join("masks/one.png")).unwrap();
     refused(&["--dataset", dataset], 1, &["masks has no one.*"]);
     fs::write(dir.path().join("masks/one.png"), b"no picture").unwrap();

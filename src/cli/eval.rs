@@ -11,8 +11,10 @@
 //! split's training pictures.
 
 mod dataset;
+mod degrade;
 mod grid;
 mod method;
+mod robustness;
 mod rows;
 
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ use image::ExtendedColorType;
 use qsegment::outputs::DISCLAIMER;
 use qsegment::source::clock::{Clock, StopSignal};
 
+use super::builtin;
 use super::config::{Config, NetworkFile};
 use super::network::{self, InputSize};
 use super::out::Out;
@@ -31,7 +34,8 @@ use super::progress::Progress;
 use super::{Failure, Form, write};
 use dataset::{Dataset, chase_names};
 use grid::Grid;
-use method::{Judge, Judged};
+use method::{Also, Judge, Judged};
+use robustness::Robustness;
 use rows::{Evaluation, Figures, From, Region, Row};
 
 /// Score a network on pictures with a drawn truth
@@ -39,11 +43,11 @@ use rows::{Evaluation, Figures, From, Region, Row};
 /// On CHASE_DB1 by the protocol of the literature: columns 18 to 978, first observer, whole frame and field of
 /// view, at 0.5 and at the threshold that is best on the training pictures; beside it the second observer, a mask
 /// without vessels, a ridge filter that learns nothing, and what others have published. On any other folder,
-/// images/NAME.* against masks/NAME.*.
+/// images/NAME.* against masks/NAME.*, at 0.5 beside a mask without vessels.
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {
     /// Folder of CHASE_DB1, or one with images/ and masks/
-    #[arg(long, value_name = "DIR", env = "QSEGMENT_CHASE_DIR")]
+    #[arg(long, value_name = "DIR", env = "QSEGMENT_CHASE_DIR", hide_env_values = true)]
     dataset: PathBuf,
     /// Which split of CHASE_DB1 [default: both]
     #[arg(long)]
@@ -54,6 +58,10 @@ pub(crate) struct EvalArgs {
     /// Run the network at another input size; its parameters do not depend on it
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     input_size: Option<InputSize>,
+    /// Also judge the test pictures after blur, noise, exposure, colour cast, JPEG, rotation, and through smaller
+    /// and larger inference windows; takes a minute or two
+    #[arg(long)]
+    robustness: bool,
     /// Leave eval.md, eval.csv, eval.json and grid.png in this folder; made if it is not there
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -83,12 +91,13 @@ pub(crate) fn eval(
     let began = clock.now();
     let dataset = Dataset::open(&args.dataset)?;
     let chosen = network::load(&config.network.file, args.input_size)?;
-    let built_in = config.network.file == NetworkFile::BuiltIn;
+    let built_in = chosen.identity.sha256 == builtin::network_sha256();
     if let Some(folder) = &args.output {
         write::folder(folder)?;
     }
     let mut network = Judge::new(&chosen.network)?;
     let mut grid = Grid::new();
+    let ridge = matches!(dataset, Dataset::Chase(_));
     let mut judge = |names: &[String], shown: bool| -> anyhow::Result<Vec<Judged>> {
         let progress = Progress::new(Some(names.len() as u64));
         let mut judged = Vec::with_capacity(names.len());
@@ -96,13 +105,14 @@ pub(crate) fn eval(
             progress.set(done);
             progress.say(name.clone());
             let example = dataset.load(name)?;
-            judged.push(Judged::new(example, &mut network, shown.then_some(&mut grid)));
+            let also = Also { ridge, grid: shown.then_some(&mut grid) };
+            judged.push(Judged::new(&example, &mut network, also));
         }
         Ok(judged)
     };
 
     let mut rows = Vec::new();
-    let name = match &dataset {
+    let (name, test_names) = match &dataset {
         Dataset::Chase(_) => {
             let splits = args.split.map_or(vec![Split::A, Split::B], |split| vec![split]);
             let first = judge(&chase_names(1..=10), splits == [Split::B])?;
@@ -117,7 +127,8 @@ pub(crate) fn eval(
                     table.fill(&mut rows);
                 }
             }
-            "CHASE_DB1"
+            let test = if args.split == Some(Split::B) { 1..=10 } else { 11..=14 };
+            ("CHASE_DB1", chase_names(test))
         }
         Dataset::Pairs { names, .. } => {
             if args.split.is_some() {
@@ -131,9 +142,13 @@ pub(crate) fn eval(
                 let table = Table { split: None, region, training: &[], test: &test, built_in };
                 table.fill(&mut rows);
             }
-            "a folder of pictures and masks"
+            ("a folder of pictures and masks", names.clone())
         }
     };
+    let robustness = args
+        .robustness
+        .then(|| Robustness::measure(&dataset, &test_names, &mut network))
+        .transpose()?;
     let input = chosen.network.input();
     let evaluation = Evaluation {
         version: 1,
@@ -142,6 +157,7 @@ pub(crate) fn eval(
         input: format!("{}x{}", input.width, input.height),
         dataset: name,
         rows,
+        robustness,
         took_s: clock.now().since(began).as_secs_f64(),
     };
     if let Some(folder) = &args.output {
@@ -190,21 +206,23 @@ impl Table<'_> {
         } else {
             "threshold best on the training pictures"
         };
-        let of = |threshold| method::of_scores(test, region, threshold, Judged::network);
-        rows.push(self.row("qsegment int8", Some(0.5), fixed, of(0.5)));
-        if let Some(threshold) = method::threshold(self.training, Judged::network) {
-            rows.push(self.row("qsegment int8", Some(threshold), chosen, of(threshold)));
+        let trained = method::threshold(self.training, Judged::network);
+        for (threshold, note) in [(Some(0.5), fixed), (trained, chosen)] {
+            let of = |threshold| method::of_scores(test, region, threshold, Judged::network);
+            if let Some(figures) = threshold.and_then(of) {
+                rows.push(self.row("qsegment int8", threshold, note, figures));
+            }
         }
-        let second = method::of_masks(test, region, Judged::second);
-        if let Some(figures) = second {
+        if let Some(figures) = method::of_second(test, region) {
             rows.push(self.row("second observer", None, "a human against the first", figures));
         }
         let nothing = method::of_nothing(test, region);
         rows.push(self.row("no vessel anywhere", None, "what accuracy is worth", nothing));
-        if let Some(threshold) = method::threshold(self.training, Judged::ridge) {
-            let figures = method::of_scores(test, region, threshold, Judged::ridge);
+        let trained = method::threshold(self.training, Judged::ridge);
+        let of = |threshold| method::of_scores(test, region, threshold, Judged::ridge);
+        if let Some(figures) = trained.and_then(of) {
             let note = "Hessian of the green channel, nothing learnt";
-            rows.push(self.row("ridge filter", Some(threshold), note, figures));
+            rows.push(self.row("ridge filter", trained, note, figures));
         }
         if region == Region::Frame {
             for published in PUBLISHED.iter().filter(|of| Some(of.split) == self.split) {

@@ -1,10 +1,10 @@
 //! How far a segmentation agrees with a drawn truth: arithmetic only, on plain slices.
 //!
 //! ```text
-//!   probabilities, row-major f32 --+-- >= threshold --> Counts --> Dice, accuracy, ... pooled and per picture
-//!   truth, row-major bool ---------+-- ranks ---------> area_under_roc, ties one half
-//!   region, row-major bool         |                    field_of_view finds it where nobody drew it
-//!   green channel -----------------+-- ridge            what no learning gets: the floor of every comparison
+//!   scores, row-major f32 --+-- >= threshold --> Counts --> Dice, accuracy, ... pooled and per picture
+//!   truth, row-major bool --+-- in steps ------> Scores --> area under the ROC curve, best threshold
+//!   region, row-major bool  |                    field_of_view finds it where nobody drew it
+//!   green channel ----------+-- ridge            what no learning gets: the floor of every comparison
 //! ```
 //!
 //! Figures in the literature mix regions, splits and means; here every figure says its own.
@@ -19,4 +19,4 @@ pub use bootstrap::interval_of_pooled_dice;
 pub use counts::Counts;
 pub use field_of_view::field_of_view;
 pub use ridge::ridge;
-pub use roc::{area_under_roc, best_threshold};
+pub use roc::Scores;

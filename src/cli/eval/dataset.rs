@@ -11,8 +11,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
-use image::{DynamicImage, ImageReader};
+use anyhow::{Context, bail, ensure};
+use image::{DynamicImage, ImageFormat, ImageReader};
 use qsegment::evaluation::field_of_view;
 use qsegment::source::simulated::picture::Picture;
 
@@ -52,11 +52,23 @@ impl Dataset {
         let mut names = Vec::new();
         for entry in images.read_dir().with_context(reading)? {
             let path = entry.with_context(reading)?.path();
-            if let (true, Some(stem)) = (path.is_file(), path.file_stem()) {
+            let readable =
+                ImageFormat::from_path(&path).is_ok_and(|format| format.reading_enabled());
+            if let (true, true, Some(stem)) = (readable, path.is_file(), path.file_stem()) {
                 names.push(stem.to_string_lossy().into_owned());
             }
         }
         names.sort();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            bail!(
+                "{} has two pictures called {}; its truth belongs to one of them, so take the other away",
+                images.display(),
+                twice[0]
+            );
+        }
+        for name in &names {
+            required(folder, "masks", name)?;
+        }
         ensure!(!names.is_empty(), "{} holds no picture; {WANTED}", images.display());
         Ok(Self::Pairs { folder: folder.to_owned(), names })
     }
@@ -101,38 +113,46 @@ fn load_chase(folder: &Path, name: &str) -> anyhow::Result<Example> {
 }
 
 fn load_pair(folder: &Path, name: &str) -> anyhow::Result<Example> {
-    let with_stem = |part: &str| -> Option<PathBuf> {
-        let entries = folder.join(part).read_dir().ok()?;
-        let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-        paths.sort();
-        paths.into_iter().find(|path| path.file_stem().is_some_and(|stem| stem == name))
-    };
-    let required = |part: &str| {
-        with_stem(part).with_context(|| {
-            format!("{}/{part} has no {name}.*, although images/ has; {WANTED}", folder.display())
-        })
-    };
-    let image = open(&required("images")?)?;
-    let (width, height) = (image.width(), image.height());
+    let picture = Picture::open_whole(&required(folder, "images", name)?)?;
+    let (width, height) = (picture.width(), picture.height());
     let mask = |path: &Path| {
         let mask = open(path)?;
-        let (mask_width, mask_height) = (mask.width(), mask.height());
+        let (mask_width, mask_height) = (mask.width() as usize, mask.height() as usize);
         ensure!(
             (mask_width, mask_height) == (width, height),
             "{} is {mask_width}x{mask_height}, its picture {width}x{height}; a truth is as large as \
              what it was drawn on",
             path.display()
         );
+        let brightest = mask.to_luma8().into_raw().into_iter().max().unwrap_or_default();
+        ensure!(
+            brightest == 0 || brightest > GREY,
+            "{} has no pixel above {brightest}; white (255) is wanted for vessel",
+            path.display()
+        );
         Ok(drawn(mask))
     };
-    let truth = mask(&required("masks")?)?;
-    let rgb = image.into_rgb8().into_raw();
-    let field = match with_stem("fov") {
+    let truth = mask(&required(folder, "masks", name)?)?;
+    let field = match with_stem(folder, "fov", name) {
         Some(path) => mask(&path)?,
-        None => field_of_view(&rgb, width as usize),
+        None => field_of_view(picture.rgb(), width),
     };
-    let picture = Picture::new(width as usize, height as usize, rgb)?;
     Ok(Example { picture, truth, second: None, field })
+}
+
+fn required(folder: &Path, part: &str, name: &str) -> anyhow::Result<PathBuf> {
+    with_stem(folder, part, name).with_context(|| {
+        format!("{}/{part} has no {name}.*, although images/ has; {WANTED}", folder.display())
+    })
+}
+
+fn with_stem(folder: &Path, part: &str, name: &str) -> Option<PathBuf> {
+    let entries = folder.join(part).read_dir().ok()?;
+    let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.sort();
+    paths.into_iter().find(|path| {
+        ImageFormat::from_path(path).is_ok() && path.file_stem().is_some_and(|stem| stem == name)
+    })
 }
 
 fn open(path: &Path) -> anyhow::Result<DynamicImage> {
@@ -146,7 +166,7 @@ fn open(path: &Path) -> anyhow::Result<DynamicImage> {
 
 /// White is vessel.
 fn drawn(mask: DynamicImage) -> Vec<bool> {
-    mask.into_luma8().into_raw().iter().map(|&grey| grey > 127).collect()
+    mask.into_luma8().into_raw().iter().map(|&grey| grey > GREY).collect()
 }
 
 fn find(folder: &Path, part: &str, file: &str) -> Option<PathBuf> {
@@ -157,6 +177,8 @@ fn chase_stem(name: &str) -> String {
     format!("Image_{name}")
 }
 
+/// What is brighter is white.
+const GREY: u8 = 127;
 const CHASE_WIDTH: u32 = 999;
 const CHASE_SIDE: u32 = 960;
 const CHASE_LEFT: u32 = 18;

@@ -15,8 +15,11 @@ impl Grid {
         Self { tiles: Vec::new() }
     }
 
-    /// `probability` is 0.0 to 1.0, row-major, as large as the picture.
+    /// Only the first pictures: a grid of hundreds can neither be opened nor looked at. `probability` is 0.0 to 1.0, row-major, as large as the picture.
     pub(super) fn push(&mut self, example: &Example, probability: &[f32]) {
+        if self.tiles.len() >= MOST_ROWS * COLUMNS {
+            return;
+        }
         let (width, height) = (example.picture.width(), example.picture.height());
         let rgb = example.picture.rgb().chunks_exact(3).map(|p| [p[0], p[1], p[2]]);
         let truth = example.truth.iter().map(|&vessel| if vessel { WHITE } else { BLACK });
@@ -70,6 +73,7 @@ pub(super) const LEGEND: &str = "a row a picture: picture, truth, probability, a
                                  blue missed)";
 const THRESHOLD: f32 = 0.5;
 const COLUMNS: usize = 4;
+const MOST_ROWS: usize = 32;
 const SIDE: u32 = 320;
 const GAP: u32 = 4;
 const BLACK: [u8; 3] = [0; 3];

@@ -1,9 +1,7 @@
 //! What is judged: anything that gives every pixel a score, or a yes and no.
 
 use qsegment::emulator::Network;
-use qsegment::evaluation::{
-    Counts, area_under_roc, best_threshold, interval_of_pooled_dice, ridge,
-};
+use qsegment::evaluation::{Counts, Scores, interval_of_pooled_dice, ridge};
 use qsegment::pipeline::geometry::Size;
 use qsegment::pipeline::vessels;
 
@@ -12,14 +10,84 @@ use super::grid::Grid;
 use super::rows::{Figures, PerPicture, Region};
 use crate::cli::segment::whole_frame::{Said, WholeFrame, quant};
 
-/// One picture's part of the work, small enough to keep for all of them.
+/// What is kept of one picture: a few megabytes, however large it is.
 #[derive(Debug)]
 pub(super) struct Judged {
-    truth: Vec<bool>,
-    field: Vec<bool>,
-    second: Option<Vec<bool>>,
-    network: Vec<f32>,
-    ridge: Vec<f32>,
+    frame: Part,
+    fov: Part,
+}
+
+/// The same of one region.
+#[derive(Debug)]
+struct Part {
+    network: Scores,
+    /// None where nothing says at which threshold it is best.
+    ridge: Option<Scores>,
+    second: Option<Counts>,
+    nothing: Counts,
+}
+
+/// What is done with each picture beside the network.
+#[derive(Default)]
+pub(super) struct Also<'a> {
+    /// Whether the ridge filter runs, too, which takes longer than the network.
+    pub(super) ridge: bool,
+    /// Where it is drawn.
+    pub(super) grid: Option<&'a mut Grid>,
+}
+
+impl Judged {
+    pub(super) fn new(example: &Example, network: &mut Judge, also: Also<'_>) -> Self {
+        let scores = network.scores(example);
+        let ridge = also.ridge.then(|| {
+            let mut ridge = ridge(example.picture.rgb(), example.picture.width());
+            // The disc's rim is a line, too, and everybody can see where the disc ends.
+            for (ridge, inside) in ridge.iter_mut().zip(&example.field) {
+                *ridge = if *inside { *ridge } else { 0.0 };
+            }
+            ridge
+        });
+        if let Some(grid) = also.grid {
+            grid.push(example, &scores);
+        }
+        let part = |region| Part {
+            network: Scores::of(inside(example, region, &scores)),
+            ridge: ridge.as_ref().map(|ridge| Scores::of(inside(example, region, ridge))),
+            second: example.second.as_ref().map(|mask| Counts::of(inside(example, region, mask))),
+            nothing: Counts::of(
+                inside(example, region, &example.truth).map(|(_, truth)| (false, truth)),
+            ),
+        };
+        Self { frame: part(Region::Frame), fov: part(Region::Fov) }
+    }
+
+    fn part(&self, region: Region) -> &Part {
+        match region {
+            Region::Frame => &self.frame,
+            Region::Fov => &self.fov,
+        }
+    }
+
+    /// The network's scores.
+    pub(super) fn network(&self, region: Region) -> Option<&Scores> {
+        Some(&self.part(region).network)
+    }
+
+    /// The ridge filter's.
+    pub(super) fn ridge(&self, region: Region) -> Option<&Scores> {
+        self.part(region).ridge.as_ref()
+    }
+}
+
+/// Pairs of a value and the truth.
+fn inside<'a, T: Copy>(
+    example: &'a Example,
+    region: Region,
+    values: &'a [T],
+) -> impl Iterator<Item = (T, bool)> + 'a {
+    let pixels = values.iter().zip(&example.truth).zip(&example.field);
+    let wanted = pixels.filter(move |(_, inside)| region == Region::Frame || **inside);
+    wanted.map(|((value, truth), _)| (*value, *truth))
 }
 
 /// The network that is judged.
@@ -33,50 +101,11 @@ impl Judge {
         let probability = vessels::exact_probabilities(quant(network));
         Ok(Self { whole_frame: WholeFrame::new(network)?, probability })
     }
-}
 
-impl Judged {
-    /// With a `grid`, what was judged is drawn there.
-    pub(super) fn new(example: Example, network: &mut Judge, grid: Option<&mut Grid>) -> Self {
+    fn scores(&mut self, example: &Example) -> Vec<f32> {
         let size = Size::new(example.picture.width(), example.picture.height());
         let size = size.expect("no picture is empty");
-        let scores =
-            spread(&network.whole_frame.look(&example.picture), &network.probability, size);
-        let mut ridge = ridge(example.picture.rgb(), size.width());
-        // The disc's rim is a line, too, and everybody can see where the disc ends.
-        for (ridge, inside) in ridge.iter_mut().zip(&example.field) {
-            *ridge = if *inside { *ridge } else { 0.0 };
-        }
-        if let Some(grid) = grid {
-            grid.push(&example, &scores);
-        }
-        let Example { truth, field, second, .. } = example;
-        Self { truth, field, second, network: scores, ridge }
-    }
-
-    /// The network's probabilities.
-    pub(super) fn network(&self) -> &[f32] {
-        &self.network
-    }
-
-    /// The ridge filter's answers, 0 and up.
-    pub(super) fn ridge(&self) -> &[f32] {
-        &self.ridge
-    }
-
-    /// Vessels as the second observer drew them.
-    pub(super) fn second(&self) -> Option<&[bool]> {
-        self.second.as_deref()
-    }
-
-    fn inside<'a, T: Copy>(
-        &'a self,
-        region: Region,
-        values: &'a [T],
-    ) -> impl Iterator<Item = (T, bool)> + 'a {
-        let pixels = values.iter().zip(&self.truth).zip(&self.field);
-        let wanted = pixels.filter(move |(_, inside)| region == Region::Frame || **inside);
-        wanted.map(|((value, truth), _)| (*value, *truth))
+        spread(&self.whole_frame.look(&example.picture), &self.probability, size)
     }
 }
 
@@ -104,52 +133,39 @@ fn spread(said: &Said<'_>, probability: &[f32; 256], size: Size) -> Vec<f32> {
 /// Weights of taps are of this.
 const TAP: f32 = 256.0;
 
-/// The figures of scores: at `threshold`, and over all thresholds.
+/// The figures of scores: at `threshold`, and over all thresholds. None where there are none.
 pub(super) fn of_scores(
     judged: &[Judged],
     region: Region,
     threshold: f32,
-    scores: impl Fn(&Judged) -> &[f32],
-) -> Figures {
-    let mut pooled: Vec<(f32, bool)> = Vec::new();
-    let mut counts = Vec::new();
-    let mut areas = Vec::new();
-    for picture in judged {
-        let mut pixels: Vec<_> = picture.inside(region, scores(picture)).collect();
-        counts.push(Counts::of(pixels.iter().map(|&(score, truth)| (score >= threshold, truth))));
-        pooled.extend_from_slice(&pixels);
-        areas.push(area_under_roc(&mut pixels));
-    }
-    Figures { auc: Some(area_under_roc(&mut pooled)), ..figures(&counts, Some(&areas)) }
+    scores: fn(&Judged, Region) -> Option<&Scores>,
+) -> Option<Figures> {
+    let each = judged.iter().map(|picture| scores(picture, region)).collect::<Option<Vec<_>>>()?;
+    let counts: Vec<_> = each.iter().map(|scores| scores.counts_at(threshold)).collect();
+    let areas: Vec<_> = each.iter().map(|scores| scores.area_under_roc()).collect();
+    let pooled: Scores = each.into_iter().sum();
+    Some(Figures { auc: Some(pooled.area_under_roc()), ..figures(&counts, Some(&areas)) })
 }
 
-/// The figures of a drawn mask.
-pub(super) fn of_masks<'a>(
-    judged: &'a [Judged],
-    region: Region,
-    masks: impl Fn(&'a Judged) -> Option<&'a [bool]>,
-) -> Option<Figures> {
-    let counts: Option<Vec<_>> = judged
-        .iter()
-        .map(|picture| Some(Counts::of(picture.inside(region, masks(picture)?))))
-        .collect();
-    counts.map(|counts| figures(&counts, None))
+/// The figures of the second observer; none where there is none.
+pub(super) fn of_second(judged: &[Judged], region: Region) -> Option<Figures> {
+    let counts = judged.iter().map(|picture| picture.part(region).second);
+    Some(figures(&counts.collect::<Option<Vec<_>>>()?, None))
 }
 
 /// The figures of a mask without any vessel; every score being equal, its area is one half.
 pub(super) fn of_nothing(judged: &[Judged], region: Region) -> Figures {
-    let empty = |picture: &Judged| {
-        Counts::of(picture.inside(region, &picture.truth).map(|(truth, _)| (false, truth)))
-    };
-    let counts: Vec<_> = judged.iter().map(empty).collect();
+    let counts: Vec<_> = judged.iter().map(|picture| picture.part(region).nothing).collect();
     Figures { auc: Some(0.5), ..figures(&counts, None) }
 }
 
-/// The threshold that is best on these pictures.
-pub(super) fn threshold(judged: &[Judged], scores: impl Fn(&Judged) -> &[f32]) -> Option<f32> {
-    let mut pixels: Vec<_> =
-        judged.iter().flat_map(|picture| picture.inside(Region::Frame, scores(picture))).collect();
-    best_threshold(&mut pixels)
+/// The threshold that is best on these pictures, whole frame. None without pictures.
+pub(super) fn threshold(
+    judged: &[Judged],
+    scores: fn(&Judged, Region) -> Option<&Scores>,
+) -> Option<f32> {
+    let each = judged.iter().filter_map(|picture| scores(picture, Region::Frame));
+    each.sum::<Scores>().best_threshold()
 }
 
 fn figures(counts: &[Counts], areas: Option<&[f64]>) -> Figures {

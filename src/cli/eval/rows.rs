@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use qsegment::outputs::DISCLAIMER;
 use serde::Serialize;
 
+use super::robustness::Robustness;
 use crate::cli::network::Identity;
 
 /// Where pixels are counted.
@@ -94,6 +95,8 @@ pub(super) struct Evaluation {
     pub(super) input: String,
     pub(super) dataset: &'static str,
     pub(super) rows: Vec<Row>,
+    /// None unless asked for.
+    pub(super) robustness: Option<Robustness>,
     pub(super) took_s: f64,
 }
 
@@ -160,6 +163,9 @@ impl fmt::Display for Evaluation {
                 heading(f, row)?;
             }
             line(f, row)?;
+        }
+        if let Some(robustness) = &self.robustness {
+            write!(f, "{robustness}")?;
         }
         writeln!(
             f,
