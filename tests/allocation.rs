@@ -165,11 +165,10 @@ fn nothing_is_allocated_per_frame() {
     let clock = Clock::simulated(StopSignal::default());
     let simulated = Simulated::new(options, &network, clock).unwrap();
     let as_seen = Options::default();
-    assert_eq!(
-        allocations_of_a_warm_run(simulated, as_seen),
-        0,
-        "simulated sensor, emulator and all"
-    );
+    let allocated = allocations_of_a_warm_run(simulated, as_seen);
+    // Source and emulator meet in two channels of the standard library, each of whose ends allocates twice when it
+    // has to wait for the first time, which may be late where the emulator is fast.
+    assert!(allocated <= 4, "simulated sensor, emulator and all: {allocated}");
 }
 
 fn network() -> Network {
