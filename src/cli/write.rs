@@ -1,6 +1,6 @@
 //! The files that commands leave, and what is said when one cannot be written.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::Path;
 
@@ -32,14 +32,12 @@ pub(crate) fn png(
 
 /// Makes the folder if it is not there, and finds out whether files can be written in it.
 pub(crate) fn folder(path: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(path).and_then(|()| whole_file::probe(&path.join("probe"))).map_err(
-        |error| {
-            anyhow!(
-                "cannot write into the folder {}: {error}; give a folder that can be written",
-                path.display()
-            )
-        },
-    )
+    whole_file::prepare_folder(path, "probe").map_err(|error| {
+        anyhow!(
+            "cannot write into the folder {}: {error}; give a folder that can be written",
+            path.display()
+        )
+    })
 }
 
 /// Finds out whether this file could be written, before there is anything to write.
@@ -58,6 +56,8 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -5,7 +5,6 @@
 //! there only, and a test can compare the rest byte for byte.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -251,12 +250,10 @@ pub struct ReportFolder(PathBuf);
 impl ReportFolder {
     /// Creates the folder if need be and tries a file in it. Before the run.
     pub fn prepare(folder: &Path) -> Result<Self, OutputError> {
-        let refused = |error: io::Error| OutputError::Folder {
+        whole_file::prepare_folder(folder, REPORT_FILE).map_err(|error| OutputError::Folder {
             folder: folder.to_owned(),
             cause: error.to_string(),
-        };
-        fs::create_dir_all(folder).map_err(refused)?;
-        whole_file::probe(&folder.join(REPORT_FILE)).map_err(refused)?;
+        })?;
         Ok(Self(folder.to_owned()))
     }
 

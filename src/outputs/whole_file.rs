@@ -22,6 +22,12 @@ pub fn probe(path: &Path) -> io::Result<()> {
     File::create(&Beside::of(path).0).map(drop)
 }
 
+/// Makes the folder if it is not there, and finds out whether `name` could be written in it.
+pub fn prepare_folder(folder: &Path, name: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    probe(&folder.join(name))
+}
+
 /// Removes a file that may not be there.
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {

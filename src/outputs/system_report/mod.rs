@@ -19,8 +19,7 @@ mod model;
 mod plot;
 mod published;
 
-use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -219,12 +218,10 @@ impl SystemReportFolder {
     /// # Errors
     /// When it cannot be made or written into.
     pub fn prepare(folder: &Path) -> Result<Self, OutputError> {
-        let refused = |error: io::Error| OutputError::Folder {
+        whole_file::prepare_folder(folder, JSON_FILE).map_err(|error| OutputError::Folder {
             folder: folder.to_owned(),
             cause: error.to_string(),
-        };
-        fs::create_dir_all(folder).map_err(refused)?;
-        whole_file::probe(&folder.join(JSON_FILE)).map_err(refused)?;
+        })?;
         Ok(Self(folder.to_owned()))
     }
 
