@@ -24,6 +24,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use image::ExtendedColorType;
 use qsegment::outputs::DISCLAIMER;
+use qsegment::outputs::system_report::Basis;
 use qsegment::source::clock::{Clock, StopSignal};
 
 use super::builtin;
@@ -36,7 +37,7 @@ use dataset::{Dataset, chase_names};
 use grid::Grid;
 use method::{Also, Judge, Judged};
 use robustness::Robustness;
-use rows::{Evaluation, Figures, From, Region, Row};
+use rows::{Evaluation, Figures, Region, Row};
 
 /// Score a network on pictures with a drawn truth
 ///
@@ -239,7 +240,7 @@ impl Table<'_> {
             pictures: self.test.len(),
             threshold,
             note,
-            from: From::Measured,
+            from: Basis::Measured,
             figures,
         }
     }
@@ -260,7 +261,7 @@ impl Table<'_> {
             mcc_per_picture: None,
             auc_per_picture: None,
         };
-        Row { from: From::Published, ..self.row(of.name, None, of.note, figures) }
+        Row { from: Basis::Published, ..self.row(of.name, None, of.note, figures) }
     }
 
     fn split_name(&self) -> &'static str {

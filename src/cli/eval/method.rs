@@ -28,7 +28,6 @@ struct Part {
 }
 
 /// What is done with each picture beside the network.
-#[derive(Default)]
 pub(super) struct Also<'a> {
     /// Whether the ridge filter runs, too, which takes longer than the network.
     pub(super) ridge: bool,
@@ -102,7 +101,8 @@ impl Judge {
         Ok(Self { whole_frame: WholeFrame::new(network)?, probability })
     }
 
-    fn scores(&mut self, example: &Example) -> Vec<f32> {
+    /// Probabilities back on the picture, 0.0 to 1.0.
+    pub(super) fn scores(&mut self, example: &Example) -> Vec<f32> {
         let size = Size::new(example.picture.width(), example.picture.height());
         let size = size.expect("no picture is empty");
         spread(&self.whole_frame.look(&example.picture), &self.probability, size)

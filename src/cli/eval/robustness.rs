@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use qsegment::evaluation::Scores;
 use serde::Serialize;
 
 use super::dataset::Dataset;
 use super::degrade::{Degradation, LADDER};
-use super::method::{Also, Judge, Judged, of_scores};
-use super::rows::Region;
+use super::method::Judge;
 use crate::cli::progress::Progress;
 
 /// Pooled figures at threshold 0.5, whole frame.
@@ -18,9 +18,9 @@ pub(super) struct Point {
     pub(super) unit: &'static str,
     pub(super) strength: f32,
     pub(super) dice: f64,
-    pub(super) auc: Option<f64>,
-    pub(super) sensitivity: Option<f64>,
-    pub(super) specificity: Option<f64>,
+    pub(super) auc: f64,
+    pub(super) sensitivity: f64,
+    pub(super) specificity: f64,
 }
 
 /// All curves; the first point is of the pictures as they are.
@@ -33,46 +33,43 @@ impl Robustness {
         names: &[String],
         network: &mut Judge,
     ) -> anyhow::Result<Self> {
-        let steps = 1 + LADDER.iter().map(|(_, _, steps)| steps.len() as u64).sum::<u64>();
-        let progress = Progress::new(Some(steps));
-        let mut points = vec![point("none", "", Degradation::None, dataset, names, network)?];
-        for (name, unit, steps) in LADDER {
-            for &degradation in steps {
-                progress.set(points.len() as u64);
-                progress.say(format!("{name} {}", degradation.strength()));
-                points.push(point(name, unit, degradation, dataset, names, network)?);
+        let as_they_are = std::iter::once(("none", "", Degradation::None));
+        let spoiled = LADDER
+            .into_iter()
+            .flat_map(|(name, unit, steps)| steps.iter().map(move |&step| (name, unit, step)));
+        let ways: Vec<_> = as_they_are.chain(spoiled).collect();
+        let mut pooled = vec![Scores::default(); ways.len()];
+        let progress = Progress::new(Some((names.len() * ways.len()) as u64));
+        let mut done = 0;
+        for name in names {
+            let example = dataset.load(name)?;
+            for (&(way, _, degradation), pooled) in ways.iter().zip(&mut pooled) {
+                progress.set(done);
+                progress.say(format!("{name}, {way} {}", degradation.strength()));
+                done += 1;
+                let seen = degradation.of(&example)?;
+                let scores = network.scores(&seen);
+                let more = Scores::of(scores.into_iter().zip(seen.truth));
+                *pooled = [&*pooled, &more].into_iter().sum();
             }
         }
-        Ok(Self(points))
+        Ok(Self(ways.into_iter().zip(&pooled).map(point).collect()))
     }
 }
 
 fn point(
-    name: &'static str,
-    unit: &'static str,
-    degradation: Degradation,
-    dataset: &Dataset,
-    names: &[String],
-    network: &mut Judge,
-) -> anyhow::Result<Point> {
-    let judged = names
-        .iter()
-        .map(|name| {
-            let example = degradation.of(&dataset.load(name)?)?;
-            Ok(Judged::new(&example, network, Also::default()))
-        })
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let figures = of_scores(&judged, Region::Frame, 0.5, Judged::network);
-    let figures = figures.expect("every picture has the network's scores");
-    Ok(Point {
-        degradation: name,
+    ((degradation, unit, step), scores): ((&'static str, &'static str, Degradation), &Scores),
+) -> Point {
+    let counts = scores.counts_at(0.5);
+    Point {
+        degradation,
         unit,
-        strength: degradation.strength(),
-        dice: figures.dice,
-        auc: figures.auc,
-        sensitivity: figures.sensitivity,
-        specificity: figures.specificity,
-    })
+        strength: step.strength(),
+        dice: counts.dice(),
+        auc: scores.area_under_roc(),
+        sensitivity: counts.sensitivity(),
+        specificity: counts.specificity(),
+    }
 }
 
 /// As Markdown.
@@ -83,13 +80,13 @@ impl fmt::Display for Robustness {
             f,
             "\n## What is left of it when pictures are worse (whole frame, threshold 0.5)\n"
         )?;
-        writeln!(f, "As they are: Dice {:.4}, AUC {:.4}\n", as_it_is.dice, auc(as_it_is))?;
+        writeln!(f, "As they are: Dice {:.4}, AUC {:.4}\n", as_it_is.dice, as_it_is.auc)?;
         writeln!(f, "| | Dice (AUC) at each strength |")?;
         writeln!(f, "|---|---|")?;
         for curve in curves.chunk_by(|one, other| one.degradation == other.degradation) {
             let points: Vec<String> = curve
                 .iter()
-                .map(|point| format!("{}: {:.3} ({:.3})", point.strength, point.dice, auc(point)))
+                .map(|point| format!("{}: {:.3} ({:.3})", point.strength, point.dice, point.auc))
                 .collect();
             writeln!(
                 f,
@@ -101,8 +98,4 @@ impl fmt::Display for Robustness {
         }
         Ok(())
     }
-}
-
-fn auc(point: &Point) -> f64 {
-    point.auc.unwrap_or(f64::NAN)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 
 use qsegment::outputs::DISCLAIMER;
+use qsegment::outputs::system_report::Basis;
 use serde::Serialize;
 
 use super::robustness::Robustness;
@@ -17,14 +18,6 @@ pub(super) enum Region {
     Frame,
     /// The lit disc: the honest one, since the surround is easy.
     Fov,
-}
-
-/// Who says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum From {
-    Measured,
-    Published,
 }
 
 /// Of one method on one set of pictures.
@@ -79,7 +72,8 @@ pub(super) struct Row {
     pub(super) threshold: Option<f32>,
     /// Where the threshold comes from, and what else must be known.
     pub(super) note: &'static str,
-    pub(super) from: From,
+    /// Published or measured.
+    pub(super) from: Basis,
     #[serde(flatten)]
     pub(super) figures: Figures,
 }
@@ -133,10 +127,7 @@ impl Evaluation {
             ]
             .map(|value| value.map_or(String::new(), |value| format!("{value:.6}")))
             .join(",");
-            let from = match row.from {
-                From::Measured => "measured",
-                From::Published => "published",
-            };
+            let from = row.from.name();
             writeln!(
                 to,
                 "{},{},{region},{},{numbers},{from},\"{}\",{},{DISCLAIMER}",
