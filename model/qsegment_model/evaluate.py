@@ -11,6 +11,7 @@ The test images are for the network that ships, once. Choices are made on ``--im
 import argparse
 import statistics
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,14 @@ from . import data
 from .metrics import Counts, area_under_roc, bootstrap
 from .train import load_network
 
-# From uint8 [H, W, 3] to probabilities float32 [H, W].
-Network = Callable[[np.ndarray], np.ndarray]
+
+@dataclass(frozen=True)
+class Network:
+    """A network and the side of the picture it sees, pixels."""
+
+    size: int
+    # From uint8 [size, size, 3] to probabilities float32 [H, W].
+    run: Callable[[np.ndarray], np.ndarray]
 
 
 def main() -> None:
@@ -33,19 +40,18 @@ def main() -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--qdq", type=Path, metavar="FILE", help="int8: a QDQ ONNX that export wrote")
     which.add_argument("--weights", type=Path, metavar="FILE", help="float: weights that train wrote")
-    parser.add_argument("--size", type=int, default=320, help="side of the network's input, pixels (default: 320)")
     parser.add_argument("--images", choices=IMAGES, default="validation",
                         help="test: 11L to 14R; validation: 09L to 10R (default); training: 01L to 10R")
     args = parser.parse_args()
 
     network = int8_network(args.qdq) if args.qdq else float_network(args.weights)
     examples = data.load(args.dataset, IMAGES[args.images])
-    probabilities = [whole_frame(network, example, args.size) for example in examples]
+    probabilities = [whole_frame(network, example) for example in examples]
     views = [data.field_of_view(example.picture) for example in examples]
     everywhere = [np.ones_like(view) for view in views]
 
     names = " ".join(example.name for example in examples)
-    print(f"{args.qdq or args.weights} at {args.size} x {args.size}, {args.images}: {names}")
+    print(f"{args.qdq or args.weights} at {network.size} x {network.size}, {args.images}: {names}")
     for title, regions in (("whole frame", everywhere), ("field of view", views)):
         print(f"\n{title:21} Dice   accuracy sensit. specif. MCC    AUC    | Dice per image  | 95 % of pooled Dice")
         truths = [e.first[region] for e, region in zip(examples, regions, strict=True)]
@@ -70,9 +76,9 @@ def row(title: str, answers: list[np.ndarray], truths: list[np.ndarray], auc: st
     )
 
 
-def whole_frame(network: Network, example: data.Example, size: int) -> np.ndarray:
-    """Probabilities float32 [960, 960] of a network that sees ``size`` x ``size``."""
-    small = torch.from_numpy(network(data.shrink(example.picture, size)))[None, None]
+def whole_frame(network: Network, example: data.Example) -> np.ndarray:
+    """Probabilities float32 [960, 960]."""
+    small = torch.from_numpy(network.run(data.shrink(example.picture, network.size)))[None, None]
     frame = (data.FRAME, data.FRAME)
     return F.interpolate(small, frame, mode="bilinear", align_corners=False)[0, 0].numpy()
 
@@ -85,7 +91,7 @@ def float_network(weights: Path) -> Network:
         with torch.inference_mode():
             return network(data.to_input(picture)).sigmoid()[0, 0].numpy()
 
-    return run
+    return Network(network.architecture.input_size, run)
 
 
 def int8_network(qdq: Path) -> Network:
@@ -101,7 +107,7 @@ def int8_network(qdq: Path) -> Network:
         (output,) = session.run(None, {session.get_inputs()[0].name: data.to_input(picture).numpy()})
         return 1 / (1 + np.exp(-output[0, 0])) if is_logit else output[0, 0]
 
-    return run
+    return Network(session.get_inputs()[0].shape[2], run)
 
 
 def output_is_signed(graph: onnx.GraphProto) -> bool:

@@ -18,16 +18,14 @@ from .qdq import activation_scale, to_qdq
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--mctq", type=Path, default=Path("build/quantised.onnx"), help="what quantise wrote")
-    parser.add_argument("--network", type=Path, default=Path("network/qsegment-320.onnx"),
+    parser.add_argument("--mctq", type=Path, default=Path("build/accurate.mctq.onnx"), help="what quantise wrote")
+    parser.add_argument("--network", type=Path, default=Path("network/accurate.onnx"),
                         help="MCTQ file to write; the QDQ file is beside it, with .qdq before .onnx")
     args = parser.parse_args()
     if not args.mctq.is_file():
         raise SystemExit(f"{args.mctq}: no such file; qsegment_model.quantise writes it")
 
-    mctq = without_origin(onnx.load(args.mctq))
-    with_batch_of_one(mctq)
-    require_byte_input(mctq)
+    mctq = exported(onnx.load(args.mctq))
     qdq = to_qdq(mctq)
     require_equal(mctq, qdq)
 
@@ -37,7 +35,15 @@ def main() -> None:
         print(f"{path}: {path.stat().st_size} bytes")
 
 
-def without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
+def exported(model: onnx.ModelProto) -> onnx.ModelProto:
+    """What ships of a graph that the quantiser wrote."""
+    without_origin(model)
+    with_batch_of_one(model)
+    require_byte_input(model)
+    return model
+
+
+def without_origin(model: onnx.ModelProto) -> None:
     """Drops what only describes the machine that made the file: stack traces, paths, versions of Python."""
     model.doc_string = ""
     model.graph.doc_string = ""
@@ -47,7 +53,6 @@ def without_origin(model: onnx.ModelProto) -> onnx.ModelProto:
     kept = [entry for entry in model.metadata_props if entry.key != "python_version"]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
-    return model
 
 
 def with_batch_of_one(model: onnx.ModelProto) -> None:

@@ -1,7 +1,8 @@
 """Golden vectors: every quantised activation of the network on small pieces of one fundus picture.
 
-The picture is brought to ``--picture-size`` by area resize and cut; the QDQ graph, re-shaped to the
-piece, is run by onnxruntime without graph optimisations, whose arithmetic is that of the MCTQ graph.
+The picture is brought to twice the network's input size by area resize, where its vessels are as wide
+as those of the training pictures at the input size, and cut; the QDQ graph, re-shaped to the piece, is
+run by onnxruntime without graph optimisations, whose arithmetic is that of the MCTQ graph.
 
 Each file holds one piece. Its keys are the outputs of the MCTQ graph's activation quantisers; values
 are the stored numbers, uint8 or int8, ``[C, H, W]``. Two more keys say where to begin and to end:
@@ -19,45 +20,43 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from .data import shrink
-from .network import SIZE_MULTIPLE
 from .qdq import quantised
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--picture", type=Path, default=Path("../assets/retina.jpg"), help="square fundus picture")
-    parser.add_argument("--picture-size", type=int, default=640, help="side it is resized to before the cut, pixels")
-    parser.add_argument("--crop", action="append", metavar="X,Y", help="corner of a piece; repeat for more pieces")
-    parser.add_argument("--crop-size", type=int, default=80, help="side of a piece, pixels")
-    parser.add_argument("--network", type=Path, default=Path("network/qsegment-320.onnx"), help="the MCTQ network")
-    parser.add_argument("--golden", type=Path, default=Path("golden"), help="folder to write golden_N.safetensors to")
+    parser.add_argument("--crop", action="append", metavar="X,Y",
+                        help="corner of a piece, in percent of the picture; repeat for more pieces")
+    parser.add_argument("--crop-size", type=int, default=160, help="side of a piece, pixels")
+    parser.add_argument("--network", type=Path, default=Path("network/accurate.onnx"), help="the MCTQ network")
+    parser.add_argument("--golden", type=Path, default=Path("golden"), help="folder to write NETWORK_N.safetensors to")
     args = parser.parse_args()
-    if args.crop_size % SIZE_MULTIPLE:
-        raise SystemExit(f"--crop-size {args.crop_size}: want a multiple of {SIZE_MULTIPLE}")
 
     if not args.picture.is_file():
         raise SystemExit(f"{args.picture}: no such picture; name a square fundus picture with --picture")
-    picture = shrink(np.asarray(Image.open(args.picture).convert("RGB")), args.picture_size)
     graph = onnx.load(args.network.with_suffix(".qdq.onnx"))
+    size = 2 * side(graph.graph.input[0])
+    picture = shrink(np.asarray(Image.open(args.picture).convert("RGB")), size)
     reshape(graph, args.crop_size)
     corners = args.crop or DEFAULT_CROPS
     args.golden.mkdir(parents=True, exist_ok=True)
     for number, corner in enumerate(corners):
-        x, y = (int(value) for value in corner.split(","))
+        x, y = (int(value) * size // 100 for value in corner.split(","))
         piece = picture[y : y + args.crop_size, x : x + args.crop_size]
         if piece.shape[:2] != (args.crop_size, args.crop_size):
-            raise SystemExit(f"--crop {corner}: the piece leaves the picture of {args.picture_size} pixels")
-        path = args.golden / f"golden_{number}.safetensors"
+            raise SystemExit(f"--crop {corner}: the piece leaves the picture of {size} pixels")
+        path = args.golden / f"{args.network.stem}_{number}.safetensors"
         save_file(
             activations(graph, piece),
             path,
             {
                 "network_sha256": hashlib.sha256(args.network.read_bytes()).hexdigest(),
                 "picture": args.picture.name,
-                "picture_size": str(args.picture_size),
+                "picture_size": str(size),
                 "crop_x_y_width_height": f"{x},{y},{args.crop_size},{args.crop_size}",
                 "onnxruntime": onnxruntime.__version__,
-                "command": f"python -m qsegment_model.golden --picture-size {args.picture_size} "
+                "command": f"python -m qsegment_model.golden --network network/{args.network.name} "
                 + " ".join(f"--crop {c}" for c in corners),
             },
         )
@@ -66,11 +65,19 @@ def main() -> None:
 
 def reshape(graph: onnx.ModelProto, size: int) -> None:
     """Makes the graph take ``[1, 3, size, size]``. Weights and scales do not depend on the size."""
-    for axis in graph.graph.input[0].type.tensor_type.shape.dim[2:]:
-        axis.dim_value = size
-    for axis in graph.graph.output[0].type.tensor_type.shape.dim[2:]:
-        axis.dim_value = size
+    taken, made = graph.graph.input[0], graph.graph.output[0]
+    if size * side(made) % side(taken):
+        raise SystemExit(f"--crop-size {size}: the network makes {side(made)} pixels of {side(taken)}")
+    made_size = size * side(made) // side(taken)
+    for tensor, pixels in ((taken, size), (made, made_size)):
+        for axis in tensor.type.tensor_type.shape.dim[2:]:
+            axis.dim_value = pixels
     del graph.graph.value_info[:]
+
+
+def side(tensor: onnx.ValueInfoProto) -> int:
+    """Rows of a tensor ``[1, C, H, W]``."""
+    return tensor.type.tensor_type.shape.dim[2].dim_value
 
 
 def activations(graph: onnx.ModelProto, piece: np.ndarray) -> dict[str, np.ndarray]:
@@ -96,9 +103,8 @@ def activations(graph: onnx.ModelProto, piece: np.ndarray) -> dict[str, np.ndarr
     return stored | {"input": channels_first, "output": stored[graph.graph.output[0].name]}
 
 
-# At 640 pixels the vessels of the picture are as wide as those of the training pictures at 320.
 # The optic disc with the large vessels; thin vessels and the edge of the field.
-DEFAULT_CROPS = ["60,240", "490,120"]
+DEFAULT_CROPS = ["9,37", "76,18"]
 
 if __name__ == "__main__":
     main()

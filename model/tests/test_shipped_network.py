@@ -3,23 +3,26 @@ from pathlib import Path
 import onnx
 import pytest
 
+from qsegment_model.candidates import CANDIDATES, SHIPPED
 from qsegment_model.export import require_byte_input
-from qsegment_model.network import PARAMETERS
 from qsegment_model.qdq import to_qdq
 from qsegment_model.train import load_network
 
 NETWORK = Path(__file__).parents[1] / "network"
 
 
-def test_qdq_file_is_made_of_the_mctq_file():
-    mctq = onnx.load(NETWORK / "qsegment-320.onnx")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_qdq_file_is_made_of_the_mctq_file(name):
+    mctq = onnx.load(NETWORK / f"{name}.onnx")
     require_byte_input(mctq)
-    assert to_qdq(mctq) == onnx.load(NETWORK / "qsegment-320.qdq.onnx")
+    assert to_qdq(mctq) == onnx.load(NETWORK / f"{name}.qdq.onnx")
 
 
-def test_float_weights_load():
-    network = load_network(NETWORK / "qsegment-320.safetensors")
-    assert sum(p.numel() for p in network.parameters()) == PARAMETERS
+@pytest.mark.parametrize("name", SHIPPED)
+def test_float_weights_are_of_the_architecture_of_that_name(name):
+    network = load_network(NETWORK / f"{name}.safetensors")
+    assert network.architecture == CANDIDATES[name]
+    assert network.parameter_count() <= 120_000
 
 
 @pytest.mark.parametrize("path", sorted(NETWORK.iterdir()), ids=lambda path: path.name)
