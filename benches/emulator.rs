@@ -1,18 +1,18 @@
-//! Time of one inference of the shipped network: the engine at its own size, the reference at 80 x 80.
+//! Time of one inference of the shipped network: each kernel at several sizes, the reference at 80 x 80.
 //!
 //! `cargo bench --bench emulator`; one thread.
 #![expect(clippy::print_stdout, reason = "what a bench is for")]
 
 use std::time::{Duration, Instant};
 
-use qsegment::emulator::{Engine, Network, reference};
+use qsegment::emulator::{Engine, Kernel, Network, reference};
 
 fn main() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/accurate.onnx");
     let file = std::fs::read(path).expect("the shipped network is in the repository");
     let network = Network::load(&file).expect("it loads");
 
-    let small = network.with_input_size(80, 80).expect("a multiple of 8");
+    let small = network.with_input_size(80, 80).expect("a multiple of 16");
     let picture = picture(small.input().len_bytes());
     let time = measure(5, || {
         std::hint::black_box(reference::run(small.graph(), &picture));
@@ -20,13 +20,15 @@ fn main() {
     report("reference", &small, time);
 
     for side in [80, 320, 640] {
-        let network = network.with_input_size(side, side).expect("a multiple of 8");
-        let mut engine = Engine::new(&network);
+        let network = network.with_input_size(side, side).expect("a multiple of 16");
         let picture = self::picture(network.input().len_bytes());
         let mut output = vec![0; network.output().len_bytes()];
-        let time = measure(50, || engine.run(&picture, &mut output));
-        report("engine", &network, time);
-        println!("          buffers {:.1} MB", engine.buffer_bytes() as f64 / 1e6);
+        for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_here()) {
+            let mut engine = Engine::with(&network, kernel);
+            let time = measure(50, || engine.run(&picture, &mut output));
+            report(&format!("{kernel:?}"), &network, time);
+            println!("          buffers {:.1} MB", engine.buffer_bytes() as f64 / 1e6);
+        }
     }
 }
 

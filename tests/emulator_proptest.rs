@@ -4,7 +4,7 @@ mod mctq_file;
 
 use mctq_file::{MctqFile, Window};
 use proptest::prelude::*;
-use qsegment::emulator::{Engine, Network, reference};
+use qsegment::emulator::{Engine, Kernel, Network, reference};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -31,11 +31,13 @@ proptest! {
 }
 
 #[test]
-fn engine_equals_reference_on_the_shipped_network() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
-    let network = Network::load(&std::fs::read(path).unwrap()).unwrap();
-    for (height, width) in [(8, 8), (40, 56), (72, 8), (8, 88)] {
-        compare(&network.with_input_size(height, width).unwrap(), 7).unwrap();
+fn engine_equals_reference_on_the_shipped_networks() {
+    for name in ["model/network/accurate", "model/network/fast", "tests/fixtures/qsegment-320"] {
+        let path = format!("{}/{name}.onnx", env!("CARGO_MANIFEST_DIR"));
+        let network = Network::load(&std::fs::read(path).unwrap()).unwrap();
+        for (height, width) in [(16, 16), (80, 112), (144, 16), (16, 176)] {
+            compare(&network.with_input_size(height, width).unwrap(), 7).unwrap();
+        }
     }
 }
 
@@ -54,14 +56,18 @@ fn engine_equals_reference_on_sigmoids() {
 /// Twice with different inputs, so that what one run leaves in the buffers meets the next one.
 fn compare(network: &Network, seed: u64) -> Result<(), TestCaseError> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut engine = Engine::new(network);
+    let kernels = Kernel::ALL.into_iter().filter(|kernel| kernel.is_here());
+    let mut engines: Vec<_> =
+        kernels.map(|kernel| (kernel, Engine::with(network, kernel))).collect();
     let mut made = vec![0; network.output().len_bytes()];
     for _ in 0..2 {
         let input: Vec<u8> = (0..network.input().len_bytes()).map(|_| random.random()).collect();
-        engine.run(&input, &mut made);
         let tensors = reference::run(network.graph(), &input);
         let output = network.graph().tensors().iter().position(|t| t == network.output());
-        prop_assert_eq!(&made, &tensors[output.expect("it has one")]);
+        for (kernel, engine) in &mut engines {
+            engine.run(&input, &mut made);
+            prop_assert_eq!(&made, &tensors[output.expect("it has one")], "{:?}", kernel);
+        }
     }
     Ok(())
 }

@@ -10,6 +10,8 @@
 //! The engine equals `reference.rs` in every bit. Operators other than those of [`graph::Op`] are refused
 //! at load. Timing is not modelled: how long [`Engine::run`] takes says nothing about the sensor.
 
+mod blocked;
+mod engine;
 pub mod graph;
 mod kernels;
 mod load;
@@ -19,9 +21,9 @@ pub mod preflight;
 pub mod reference;
 pub mod survey;
 
+pub use engine::{Engine, Kernel};
 pub use graph::TensorSpec;
 pub use load::LoadError;
-pub use plan::Engine;
 
 use graph::Graph;
 
@@ -43,7 +45,7 @@ impl Network {
     /// The same network for another input size, in pixels (parameters do not depend on it).
     ///
     /// # Errors
-    /// When the pictures in between no longer fit each other; the shipped network takes multiples of 8.
+    /// When the pictures in between no longer fit each other; the shipped networks take multiples of 16.
     pub fn with_input_size(&self, height: usize, width: usize) -> Result<Self, LoadError> {
         Ok(Self { graph: self.graph.with_input_size(height, width)? })
     }
@@ -68,7 +70,7 @@ impl Network {
 
     /// Weights and biases that the file holds.
     ///
-    /// The shipped network was trained with 104,465. Its file has 104,849: folding each batch norm into its
+    /// The shipped networks were trained with 104,801. Their files have 105,185: folding each batch norm into its
     /// convolution takes 480 away, and the exporter gives a bias to all 26 convolutions (865 values), where
     /// only the last had one.
     #[must_use]

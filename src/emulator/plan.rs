@@ -19,7 +19,7 @@ use super::kernels::winograd::Winograd;
 
 /// The network with all its buffers, ready to run without allocation.
 #[derive(Debug)]
-pub struct Engine {
+pub(super) struct Engine {
     input: TensorSpec,
     output: TensorSpec,
     places: Vec<Place>,
@@ -54,12 +54,12 @@ enum Kernel {
 
 impl Engine {
     /// Plans the layout and allocates every buffer.
-    #[must_use]
-    pub fn new(network: &Network) -> Self {
+    pub(super) fn new(network: &Network) -> Self {
         let graph = network.graph();
         let layouts = layouts(graph);
         let steps = graph.nodes().iter().map(|node| step(graph, node, &layouts)).collect();
-        let (assigned, sizes) = assign_buffers(graph, &layouts);
+        let (assigned, sizes) =
+            assign_buffers(graph, &layouts.iter().map(Layout::len).collect::<Vec<_>>());
         let places = layouts
             .into_iter()
             .zip(assigned)
@@ -76,10 +76,7 @@ impl Engine {
     }
 
     /// Runs one inference. `input`: stored bytes C, H, W. `output`: stored bytes C, H, W.
-    ///
-    /// # Panics
-    /// When a length is not that of the network's input or output.
-    pub fn run(&mut self, input: &[u8], output: &mut [u8]) {
+    pub(super) fn run(&mut self, input: &[u8], output: &mut [u8]) {
         assert_eq!(input.len(), self.input.len_bytes(), "bytes of the network's input");
         assert_eq!(output.len(), self.output.len_bytes(), "bytes of the network's output");
         let Place { layout, buffer } = &self.places[0];
@@ -108,8 +105,7 @@ impl Engine {
     }
 
     /// Bytes of all buffers for tensors.
-    #[must_use]
-    pub fn buffer_bytes(&self) -> usize {
+    pub(super) fn buffer_bytes(&self) -> usize {
         self.buffers.iter().map(|buffer| size_of_val(buffer.as_slice())).sum()
     }
 }
@@ -171,18 +167,18 @@ fn step(graph: &Graph, node: &Node, layouts: &[Layout]) -> Step {
 }
 
 /// A buffer for each tensor, and the length of each buffer.
-fn assign_buffers(graph: &Graph, layouts: &[Layout]) -> (Vec<usize>, Vec<usize>) {
-    let mut last_reader: Vec<Option<usize>> = vec![None; layouts.len()];
+pub(super) fn assign_buffers(graph: &Graph, lens: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let mut last_reader: Vec<Option<usize>> = vec![None; lens.len()];
     for (at, node) in graph.nodes().iter().enumerate() {
         for &tensor in &node.inputs {
             last_reader[tensor] = Some(at);
         }
     }
-    let mut sizes = vec![layouts[0].len()];
+    let mut sizes = vec![lens[0]];
     let mut free: Vec<usize> = Vec::new();
-    let mut assigned = vec![0; layouts.len()];
+    let mut assigned = vec![0; lens.len()];
     for (at, node) in graph.nodes().iter().enumerate() {
-        let wanted = layouts[node.output].len();
+        let wanted = lens[node.output];
         // The smallest that is large enough, else the largest, which then grows.
         let fit = |&&buffer: &&usize| {
             let len = sizes[buffer];

@@ -20,6 +20,7 @@ pub(super) mod pointwise;
 mod product;
 pub(super) mod requantise;
 pub(super) mod spatial;
+pub(super) mod vnni;
 pub(super) mod winograd;
 
 use super::graph::TensorSpec;

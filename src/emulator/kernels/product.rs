@@ -60,8 +60,18 @@ pub(super) fn pair_weights<const VECTORS: usize>(
 }
 
 impl Conv {
+    /// [`Conv::weight_i8`], as wide as the lanes.
+    pub(super) fn weight(&self, to: usize, from: usize, tap: [usize; 2]) -> i16 {
+        i16::from(self.weight_i8(to, from, tap))
+    }
+
     /// The weight between any output and any input channel; 0 between groups and beyond the last channel.
-    pub(super) fn weight(&self, to: usize, from: usize, [row, column]: [usize; 2]) -> i16 {
+    pub(in crate::emulator) fn weight_i8(
+        &self,
+        to: usize,
+        from: usize,
+        [row, column]: [usize; 2],
+    ) -> i8 {
         if to >= self.out_channels
             || from / self.group_channels != to * self.groups / self.out_channels
         {
@@ -69,6 +79,6 @@ impl Conv {
         }
         let [rows, columns] = self.window.kernel;
         let kernel = to * self.group_channels + from % self.group_channels;
-        i16::from(self.weights[(kernel * rows + row) * columns + column])
+        self.weights[(kernel * rows + row) * columns + column]
     }
 }

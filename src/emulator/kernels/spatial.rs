@@ -47,11 +47,28 @@ impl MaxPool {
 
 impl Window {
     /// The part of the window of output position `at` that lies on the picture, along one axis.
-    fn inside(&self, axis: usize, at: usize, len: usize) -> std::ops::Range<usize> {
+    pub(in crate::emulator) fn inside(
+        &self,
+        axis: usize,
+        at: usize,
+        len: usize,
+    ) -> std::ops::Range<usize> {
         let start = at * self.stride[axis];
         let end = (start + self.kernel[axis]).saturating_sub(self.padding[axis]);
         start.saturating_sub(self.padding[axis])..end.min(len)
     }
+}
+
+/// Input row of each output row, input column of each output column.
+pub(in crate::emulator) fn sources(
+    to: Option<ResizeTo>,
+    from: [usize; 2],
+    size: [usize; 2],
+) -> [Vec<usize>; 2] {
+    [0, 1].map(|axis| {
+        let source = |at| to.map_or(at, |to| to.source(axis, at, from[axis]));
+        (0..size[axis]).map(source).collect()
+    })
 }
 
 /// Copies pixels, from wherever each comes from.
@@ -70,11 +87,8 @@ impl Pick {
         size: [usize; 2],
         table: Option<Table>,
     ) -> Self {
-        let sources = |axis: usize| {
-            let source = |at| to.map_or(at, |to| to.source(axis, at, from[axis]));
-            (0..size[axis]).map(source).collect()
-        };
-        Self { rows: sources(0), columns: sources(1), table }
+        let [rows, columns] = sources(to, from, size);
+        Self { rows, columns, table }
     }
 
     pub(in crate::emulator) fn run(
