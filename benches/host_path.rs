@@ -79,7 +79,7 @@ fn main() {
 
 /// A buffer with both tensors.
 fn complete_frame() -> RawFrame {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/accurate.onnx");
     let file = std::fs::read(path).expect("the shipped network is in the repository");
     let network = Network::load(&file).expect("it loads");
     let options = Options { timing: Timing::Off, ..Options::default() };

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import onnx
 
-NETWORK = Path(__file__).parent.parent / "model/network/qsegment-320.onnx"
+NETWORK = Path(__file__).parent.parent / "tests/fixtures/qsegment-320.onnx"
 # Width, height, and whether the input tensor stays in memory during the inference.
 ROWS = [
     (64, 64, True), (128, 128, True), (192, 192, True), (256, 256, True), (256, 256, False),

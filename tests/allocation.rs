@@ -172,7 +172,7 @@ fn nothing_is_allocated_per_frame() {
 }
 
 fn network() -> Network {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/accurate.onnx");
     let file = std::fs::read(path).expect("the shipped network is in the repository");
     Network::load(&file).expect("it loads")
 }

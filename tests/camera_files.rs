@@ -150,7 +150,7 @@ fn refused_for(name: &str) -> Option<&'static str> {
 }
 
 fn packed(coefficients_len_bytes: usize) -> Vec<u8> {
-    pack(&Made::new(SIDE, coefficients_len_bytes))
+    pack(&Made::new(SIDE / 2, coefficients_len_bytes).with_halving_stem())
 }
 
 fn pack(made: &Made) -> Vec<u8> {

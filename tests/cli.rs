@@ -37,18 +37,21 @@ fn help_explains_every_command() {
 }
 
 #[test]
-fn version_names_the_built_in_network_and_its_hash() {
-    let bytes = include_bytes!("../model/network/qsegment-320.onnx");
-    let hash: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+fn version_names_the_built_in_networks_and_their_hashes() {
+    let hash = |bytes: &[u8]| -> String {
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let accurate = hash(include_bytes!("../model/network/accurate.onnx"));
+    let fast = hash(include_bytes!("../model/network/fast.onnx"));
     let version = env!("CARGO_PKG_VERSION");
-    qsegment(&["-V"])
-        .assert()
-        .success()
-        .stdout_eq(format!("qsegment {version} (network qsegment-320, sha256 {})\n", &hash[..12]));
-    qsegment(&["--version"])
-        .assert()
-        .success()
-        .stdout_eq(format!("qsegment {version}\nnetwork qsegment-320\nsha256  {hash}\n"));
+    qsegment(&["-V"]).assert().success().stdout_eq(format!(
+        "qsegment {version} (networks accurate {}, fast {})\n",
+        &accurate[..12],
+        &fast[..12]
+    ));
+    qsegment(&["--version"]).assert().success().stdout_eq(format!(
+        "qsegment {version}\nnetwork accurate  sha256 {accurate}\nnetwork fast      sha256 {fast}\n"
+    ));
 }
 
 #[test]
@@ -113,7 +116,7 @@ fn inspect_prints_a_buffer_line_by_line() {
 fn verify_compares_the_emulator_with_its_definition_and_with_golden_vectors() {
     let verify =
         |args: &[&str]| qsegment(&["verify"]).args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
-    let golden = ["model/golden/golden_0.safetensors", "model/golden/golden_1.safetensors"];
+    let golden = ["model/golden/accurate_0.safetensors", "model/golden/accurate_1.safetensors"];
     verify(&golden).assert().success().stdout_eq(file!["cmd/verify.stdout"]);
     verify(&["--json"]).assert().success().stdout_eq(file!["cmd/verify_json.stdout"]);
     // They are of the built-in network, not of its float export.

@@ -234,7 +234,7 @@ fn refuses_an_output_folder_under_a_file() {
 
 #[test]
 fn refuses_a_network_that_breaks_off() {
-    let whole = include_bytes!("../model/network/qsegment-320.onnx");
+    let whole = include_bytes!("fixtures/qsegment-320.onnx");
     network_refuses(&whole[..whole.len() / 2], &[]);
     network_refuses(&whole[..40], &[]);
 }

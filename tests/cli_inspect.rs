@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use packer_out_file::Made;
 
-const NETWORK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+const NETWORK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/accurate.onnx");
 
 fn qsegment(dir: &Path, args: &[&str]) -> Command {
     Command::new(env!("CARGO_BIN_EXE_qsegment")).env("COLUMNS", "100").current_dir(dir).args(args)
@@ -27,7 +27,8 @@ fn qsegment(dir: &Path, args: &[&str]) -> Command {
 /// A folder with a packerOut.zip whose tensors are the shipped network's, and the .rpk made of it.
 fn folder() -> TempDir {
     let dir = TempDir::new().unwrap();
-    fs::write(dir.path().join("packerOut.zip"), Made::new(320, 100_000).zip()).unwrap();
+    let made = Made::new(320, 100_000).with_halving_stem();
+    fs::write(dir.path().join("packerOut.zip"), made.zip()).unwrap();
     let args = ["pack", "packerOut.zip", "--task", "segmentation", "--inference-rate", "15"];
     qsegment(dir.path(), &args).assert().success();
     dir
@@ -51,7 +52,7 @@ fn an_rpk_is_explained_part_by_part_with_a_verdict() {
     assert_eq!((&json["version"], &json["kind"]), (&1.into(), &"network.rpk".into()));
     assert_eq!(json["registers"].as_array().unwrap().len(), 56);
     assert_eq!(json["verdict"]["driver_accepts"], true);
-    assert_eq!(json["verdict"]["driver"]["lines"], serde_json::json!([121, 41]));
+    assert_eq!(json["verdict"]["driver"]["lines"], serde_json::json!([481, 41]));
     assert_eq!(json["intrinsics"]["task"], "segmentation");
 }
 
@@ -96,7 +97,8 @@ fn another_model_is_told_by_its_tensors() {
     let dir = folder();
     qsegment(dir.path(), &["inspect", "network.rpk", "--model", NETWORK]).assert().success();
     let other = TempDir::new().unwrap();
-    fs::write(other.path().join("packerOut.zip"), Made::new(256, 1000).zip()).unwrap();
+    fs::write(other.path().join("packerOut.zip"), Made::new(256, 1000).with_halving_stem().zip())
+        .unwrap();
     let (output, json) = json(other.path(), &["packerOut.zip", "--model", NETWORK]);
     assert_eq!(output.status.code(), Some(1));
     let fields = json["verdict"]["model"]["differences"].as_array().unwrap();
@@ -134,7 +136,7 @@ fn networks_are_surveyed_and_judged() {
     let (_, with) = json(dir.path(), &[NETWORK]);
     let (_, without) = json(dir.path(), &["--no-input-persistency", NETWORK]);
     let runtime = |json: &Value| json["preflight"]["memory"]["runtime_bytes"].as_u64().unwrap();
-    assert_eq!(runtime(&with) - runtime(&without), 3 * 320 * 320);
+    assert_eq!(runtime(&with) - runtime(&without), 3 * 640 * 640);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use packer_out_file::Made;
 
-const NETWORK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+const NETWORK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
 
 fn command(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qsegment"));

@@ -1,6 +1,6 @@
 //! The emulator against onnxruntime: all activations of two pieces of the built-in picture.
 //!
-//! `model/golden/golden_*.safetensors` says in its metadata which command made it, and from which network.
+//! `model/golden/*.safetensors` say in their metadata which command made them, and from which network.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,9 +11,10 @@ use safetensors::SafeTensors;
 use sha2::{Digest, Sha256};
 
 #[test]
-fn golden_vectors_come_from_the_shipped_network() {
-    let hash: String = Sha256::digest(shipped_file()).iter().map(|b| format!("{b:02x}")).collect();
-    for (name, file) in golden_files() {
+fn golden_vectors_come_from_the_shipped_networks() {
+    for (network, name, file) in golden_files() {
+        let hash = Sha256::digest(shipped_file(network));
+        let hash: String = hash.iter().map(|b| format!("{b:02x}")).collect();
         let (_, metadata) = SafeTensors::read_metadata(&file).unwrap();
         let of = &metadata.metadata().as_ref().unwrap()["network_sha256"];
         assert_eq!(*of, hash, "{name} was made from another network; run its command again");
@@ -24,8 +25,8 @@ fn golden_vectors_come_from_the_shipped_network() {
 fn each_layer_agrees_with_onnxruntime_when_fed_its_input() {
     let mut compared = 0;
     let mut differing = 0;
-    for (name, file) in golden_files() {
-        let golden = Golden::parse(&file);
+    for (network, name, file) in golden_files() {
+        let golden = Golden::parse(network, &file);
         let network = golden.network();
         let graph = network.graph();
         // Poolings have no quantiser, so no golden vector: they are computed from one.
@@ -54,8 +55,8 @@ fn each_layer_agrees_with_onnxruntime_when_fed_its_input() {
 
 #[test]
 fn mask_agrees_with_onnxruntime_end_to_end() {
-    for (name, file) in golden_files() {
-        let golden = Golden::parse(&file);
+    for (network, name, file) in golden_files() {
+        let golden = Golden::parse(network, &file);
         let network = golden.network();
         let tensors = reference::run(network.graph(), golden.bytes("input").unwrap());
         let made = mask(network.output(), output_of(network.graph(), &tensors));
@@ -68,27 +69,31 @@ fn mask_agrees_with_onnxruntime_end_to_end() {
 }
 
 #[test]
-fn shipped_network_is_the_one_described() {
-    let network = Network::load(&shipped_file()).unwrap();
-    assert_eq!(network.parameters(), 104_849);
-    assert_eq!(network.macs(), 10_123 * 320 * 320);
-    let input = network.input();
-    assert_eq!((input.channels, input.height, input.width), (3, 320, 320));
-    assert_eq!((input.scale, input.signed), (1.0 / 256.0, false));
-    let output = network.output();
-    assert_eq!((output.channels, output.height, output.width), (1, 320, 320));
+fn shipped_networks_are_the_ones_described() {
+    for (name, input_side, output_side) in [("accurate", 640, 320), ("fast", 416, 208)] {
+        let network = Network::load(&shipped_file(name)).unwrap();
+        // Batch norms are folded, biases added.
+        assert_eq!(network.parameters(), 105_185, "{name}");
+        // 10,459 a pixel inside: 4 x 4 x 3 x 16 of the stem where a 3 x 3 convolution had 27 x 16.
+        assert_eq!(network.macs(), 10_459 * (output_side * output_side) as u64, "{name}");
+        let input = network.input();
+        assert_eq!((input.channels, input.height, input.width), (3, input_side, input_side));
+        assert_eq!((input.scale, input.signed), (1.0 / 256.0, false));
+        let output = network.output();
+        assert_eq!((output.channels, output.height, output.width), (1, output_side, output_side));
+    }
 }
 
 #[test]
-fn other_input_sizes_are_taken_in_multiples_of_eight() {
-    let network = Network::load(&shipped_file()).unwrap();
-    let small = network.with_input_size(8, 64).unwrap();
+fn other_input_sizes_are_taken_in_multiples_of_sixteen() {
+    let network = Network::load(&shipped_file("accurate")).unwrap();
+    let small = network.with_input_size(16, 128).unwrap();
     assert_eq!((small.output().height, small.output().width), (8, 64));
-    assert_eq!(small.macs(), 10_123 * 8 * 64);
-    // 12 rows become 6, 3, 1; upsampled, 1 makes 2, and those cannot be added to 3.
-    let refused = network.with_input_size(12, 64).unwrap_err().to_string();
+    assert_eq!(small.macs(), 10_459 * 8 * 64);
+    // 24 rows become 12, 6, 3, 1; upsampled, 1 makes 2, and those cannot be added to 3.
+    let refused = network.with_input_size(24, 128).unwrap_err().to_string();
     assert!(refused.contains("Add") && refused.contains("one shape"), "{refused}");
-    for (height, width) in [(0, 64), (64, 0), (4, 64), (8192, 8), (usize::MAX, 8), (4096, 4096)] {
+    for (height, width) in [(0, 64), (64, 0), (4, 64), (8192, 16), (usize::MAX, 16), (4096, 4096)] {
         assert!(network.with_input_size(height, width).is_err(), "{height} x {width}");
     }
 }
@@ -110,12 +115,14 @@ fn differences(spec: &TensorSpec, made: &[u8], wanted: &[u8]) -> Vec<u32> {
 }
 
 struct Golden<'a> {
+    network: &'a str,
     tensors: HashMap<String, safetensors::tensor::TensorView<'a>>,
 }
 
 impl<'a> Golden<'a> {
-    fn parse(file: &'a [u8]) -> Self {
+    fn parse(network: &'a str, file: &'a [u8]) -> Self {
         Self {
+            network,
             tensors: SafeTensors::deserialize(file)
                 .expect("safetensors")
                 .tensors()
@@ -130,21 +137,22 @@ impl<'a> Golden<'a> {
 
     fn network(&self) -> Network {
         let shape = self.tensors["input"].shape();
-        let network = Network::load(&shipped_file()).expect("the shipped network loads");
-        network.with_input_size(shape[1], shape[2]).expect("a multiple of 8")
+        let network = Network::load(&shipped_file(self.network)).expect("a shipped network loads");
+        network.with_input_size(shape[1], shape[2]).expect("a multiple of 16")
     }
 }
 
-fn golden_files() -> [(String, Vec<u8>); 2] {
-    [0, 1].map(|n| {
-        let name = format!("golden/golden_{n}.safetensors");
+/// Network, name of the file, file.
+fn golden_files() -> [(&'static str, String, Vec<u8>); 4] {
+    [("accurate", 0), ("accurate", 1), ("fast", 0), ("fast", 1)].map(|(network, n)| {
+        let name = format!("golden/{network}_{n}.safetensors");
         let file = std::fs::read(model_folder().join(&name)).expect(&name);
-        (name, file)
+        (network, name, file)
     })
 }
 
-fn shipped_file() -> Vec<u8> {
-    let path = model_folder().join("network/qsegment-320.onnx");
+fn shipped_file(network: &str) -> Vec<u8> {
+    let path = model_folder().join(format!("network/{network}.onnx"));
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

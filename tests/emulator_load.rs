@@ -283,6 +283,6 @@ fn refusal(file: &[u8]) -> String {
 }
 
 fn shipped_file() -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
     std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"))
 }

@@ -8,10 +8,10 @@ use qsegment::emulator::{Engine, Network};
 
 #[test]
 fn inference_allocates_nothing() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/accurate.onnx");
     let network = Network::load(&std::fs::read(path).unwrap()).unwrap();
     // One whose rows end within a group of tiles, one whose rows do not.
-    for (height, width) in [(8, 72), (64, 64)] {
+    for (height, width) in [(16, 144), (128, 128)] {
         let network = network.with_input_size(height, width).unwrap();
         let mut engine = Engine::new(&network);
         let input = vec![100; network.input().len_bytes()];
@@ -24,7 +24,7 @@ fn inference_allocates_nothing() {
 /// The daemon as a whole is allowed 100 MB.
 #[test]
 fn buffers_of_the_shipped_network_are_small() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/accurate.onnx");
     let file = std::fs::read(path).unwrap();
     let loaded = count(|| drop(Network::load(&file).unwrap()));
     assert!(loaded.peak_bytes < 4_000_000, "loading took {} bytes", loaded.peak_bytes);

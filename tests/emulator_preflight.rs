@@ -7,8 +7,8 @@ use qsegment::emulator::onnx::{ModelProto, NodeProto};
 use qsegment::emulator::preflight::{AVAILABLE_BYTES, Answer, BAND_PERMILLE, Options, Preflight};
 use qsegment::emulator::survey::{Kind, Survey};
 
-const SHIPPED: &[u8] = include_bytes!("../model/network/qsegment-320.onnx");
-const QDQ: &[u8] = include_bytes!("../model/network/qsegment-320.qdq.onnx");
+const SHIPPED: &[u8] = include_bytes!("fixtures/qsegment-320.onnx");
+const QDQ: &[u8] = include_bytes!("fixtures/qsegment-320.qdq.onnx");
 const PERSISTENT: Options = Options { input_persistency: true };
 const NOT_PERSISTENT: Options = Options { input_persistency: false };
 

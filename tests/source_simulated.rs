@@ -17,9 +17,9 @@ use qsegment::source::simulated::timing::{Mode, RunTime};
 use qsegment::source::simulated::{Options, Simulated, Timing};
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
 
-/// The shipped network on a small input, so that a run of seconds takes little.
+/// A network on a small input, so that a run of seconds takes little.
 static NETWORK: LazyLock<Network> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
     let onnx = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     Network::load(&onnx).unwrap().with_input_size(SIDE, SIDE).unwrap()
 });

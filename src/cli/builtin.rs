@@ -5,17 +5,41 @@ use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 
-/// The name of the built-in network.
-pub(crate) const NETWORK_NAME: &str = "qsegment-320";
+/// A network in the binary: MCTQ ONNX, RGB in, one plane of vessel scores out. Training, licence and
+/// measured numbers are in the model card beside the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum BuiltIn {
+    /// 640 x 640 in, 320 x 320 out: the most accurate one that fits in the sensor.
+    #[default]
+    Accurate,
+    /// 416 x 416 in, 208 x 208 out: 30 tensors a second by the model of the sensor's speed.
+    Fast,
+}
 
-/// The built-in network: MCTQ ONNX, 320 x 320 RGB in, one plane of vessel scores out. Its training,
-/// licence and measured numbers are in the model card beside the file.
-pub(crate) const NETWORK_ONNX: &[u8] = include_bytes!("../../model/network/qsegment-320.onnx");
+impl BuiltIn {
+    pub(crate) const ALL: [Self; 2] = [Self::Accurate, Self::Fast];
 
-/// SHA-256 of [`NETWORK_ONNX`], in hex.
-pub(crate) fn network_sha256() -> &'static str {
-    static HASH: LazyLock<String> = LazyLock::new(|| sha256_hex(NETWORK_ONNX));
-    &HASH
+    /// What it is called in options, in the configuration and in results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Accurate => "accurate",
+            Self::Fast => "fast",
+        }
+    }
+
+    pub(crate) fn onnx(self) -> &'static [u8] {
+        match self {
+            Self::Accurate => include_bytes!("../../model/network/accurate.onnx"),
+            Self::Fast => include_bytes!("../../model/network/fast.onnx"),
+        }
+    }
+
+    /// SHA-256 of [`BuiltIn::onnx`], in hex.
+    pub(crate) fn sha256(self) -> &'static str {
+        static HASHES: LazyLock<[String; 2]> =
+            LazyLock::new(|| BuiltIn::ALL.map(|network| sha256_hex(network.onnx())));
+        &HASHES[self as usize]
+    }
 }
 
 /// SHA-256 in hex.

@@ -7,6 +7,7 @@ mod file;
 mod hdmi;
 mod power;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ use qsegment::source::simulated::faults::{FaultPlan, FaultPlanError};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{scene, timing};
 use serde::{Deserialize, Serialize};
+
+use super::builtin::BuiltIn;
 
 pub(crate) use exposure::{Exposure, WhiteBalance};
 pub(crate) use hdmi::{DisplayOutput, Hdmi};
@@ -105,7 +108,7 @@ pub(crate) struct Camera {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Network {
-    /// An MCTQ ONNX file. Default `"built-in"`.
+    /// `"accurate"` or `"fast"`, which are in the program, or an MCTQ ONNX file. Default `"accurate"`.
     pub(crate) file: NetworkFile,
 }
 
@@ -335,12 +338,11 @@ pub(crate) struct SceneName(pub(crate) String);
 pub(crate) struct Fault(pub(crate) FaultPlan);
 
 /// Which network runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub(crate) enum NetworkFile {
-    /// The one in the binary.
-    #[default]
-    BuiltIn,
+    /// One in the binary.
+    BuiltIn(BuiltIn),
     /// An MCTQ ONNX file.
     Path(PathBuf),
 }
@@ -500,16 +502,31 @@ impl From<Window> for WindowText {
     }
 }
 
+impl Default for NetworkFile {
+    fn default() -> Self {
+        Self::BuiltIn(BuiltIn::default())
+    }
+}
+
+impl From<OsString> for NetworkFile {
+    fn from(text: OsString) -> Self {
+        let named = BuiltIn::ALL.into_iter().find(|network| text == network.name());
+        // What configurations called the only network there was.
+        let named = named.or_else(|| (text == BUILT_IN).then(BuiltIn::default));
+        named.map_or_else(|| Self::Path(text.into()), Self::BuiltIn)
+    }
+}
+
 impl From<String> for NetworkFile {
     fn from(text: String) -> Self {
-        if text == BUILT_IN { Self::BuiltIn } else { Self::Path(text.into()) }
+        OsString::from(text).into()
     }
 }
 
 impl From<NetworkFile> for String {
     fn from(file: NetworkFile) -> Self {
         match file {
-            NetworkFile::BuiltIn => BUILT_IN.to_owned(),
+            NetworkFile::BuiltIn(network) => network.name().to_owned(),
             NetworkFile::Path(path) => path.display().to_string(),
         }
     }

@@ -27,7 +27,7 @@ use qsegment::outputs::DISCLAIMER;
 use qsegment::outputs::system_report::Basis;
 use qsegment::source::clock::{Clock, StopSignal};
 
-use super::builtin;
+use super::builtin::BuiltIn;
 use super::config::{Config, NetworkFile};
 use super::network::{self, InputSize};
 use super::out::Out;
@@ -53,9 +53,9 @@ pub(crate) struct EvalArgs {
     /// Which split of CHASE_DB1 [default: both]
     #[arg(long)]
     split: Option<Split>,
-    /// MCTQ ONNX network instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
+    /// Network instead of the configured one: accurate, fast, or an MCTQ ONNX file
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<NetworkFile>,
     /// Run the network at another input size; its parameters do not depend on it
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     input_size: Option<InputSize>,
@@ -85,14 +85,14 @@ pub(crate) fn eval(
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
-    if let Some(path) = &args.network {
-        config.network.file = NetworkFile::Path(path.clone());
+    if let Some(network) = &args.network {
+        config.network.file = network.clone();
     }
     let clock = Clock::monotonic(StopSignal::default());
     let began = clock.now();
     let dataset = Dataset::open(&args.dataset)?;
     let chosen = network::load(&config.network.file, args.input_size)?;
-    let built_in = chosen.identity.sha256 == builtin::network_sha256();
+    let built_in = BuiltIn::ALL.iter().any(|network| network.sha256() == chosen.identity.sha256);
     if let Some(folder) = &args.output {
         write::folder(folder)?;
     }
@@ -199,7 +199,7 @@ struct Table<'a> {
 impl Table<'_> {
     fn fill(&self, rows: &mut Vec<Row>) {
         let Self { region, test, .. } = *self;
-        // The built-in network was trained on the first twenty.
+        // The built-in networks were trained on the first twenty.
         let seen = self.built_in && self.split == Some(Split::B);
         let fixed = if seen { "it was trained on these pictures" } else { "" };
         let chosen = if seen {

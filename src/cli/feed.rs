@@ -49,9 +49,9 @@ pub(crate) struct FeedArgs {
     /// End after this many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// MCTQ ONNX network instead of the configured one
-    #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
+    /// Network instead of the configured one: accurate, fast, or an MCTQ ONNX file
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<NetworkFile>,
     /// Run the network at another input size
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     input_size: Option<InputSize>,
@@ -88,8 +88,8 @@ impl FeedArgs {
         if !self.faults.is_empty() {
             source.faults = self.faults.iter().copied().map(Fault).collect();
         }
-        if let Some(path) = &self.network {
-            config.network.file = NetworkFile::Path(path.clone());
+        if let Some(network) = &self.network {
+            config.network.file = network.clone();
         }
         config
     }

@@ -37,7 +37,8 @@ use super::{Code, Failure, Form, read};
 pub(crate) struct InspectArgs {
     /// The file
     file: PathBuf,
-    /// ONNX network that the .rpk or packerOut.zip should have been made of; the built-in one if not given
+    /// ONNX network that the .rpk or packerOut.zip should have been made of; of the built-in ones the one
+    /// that fits better if not given
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Judge an ONNX network as `qsegment pack --no-input-persistency` would convert it

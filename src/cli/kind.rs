@@ -69,6 +69,6 @@ mod tests {
         ] {
             assert_eq!(kind_of(bytes), kind, "{bytes:?}");
         }
-        assert_eq!(kind_of(crate::cli::builtin::NETWORK_ONNX), "an ONNX network");
+        assert_eq!(kind_of(crate::cli::builtin::BuiltIn::Fast.onnx()), "an ONNX network");
     }
 }

@@ -24,6 +24,7 @@ mod segment;
 mod verify;
 mod write;
 
+use self::builtin::BuiltIn;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -174,16 +175,18 @@ impl From<Code> for ExitCode {
 
 fn short_version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let hash = &builtin::network_sha256()[..12];
-        format!("{} (network {}, sha256 {hash})", crate_version(), builtin::NETWORK_NAME)
+        let networks =
+            BuiltIn::ALL.map(|network| format!("{} {}", network.name(), &network.sha256()[..12]));
+        format!("{} (networks {})", crate_version(), networks.join(", "))
     });
     &VERSION
 }
 
 fn long_version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let hash = builtin::network_sha256();
-        format!("{}\nnetwork {}\nsha256  {hash}", crate_version(), builtin::NETWORK_NAME)
+        let networks = BuiltIn::ALL
+            .map(|network| format!("\nnetwork {:8}  sha256 {}", network.name(), network.sha256()));
+        format!("{}{}", crate_version(), networks.concat())
     });
     &VERSION
 }

@@ -45,12 +45,12 @@ pub(crate) struct Identity {
 /// Loads the network, at another input size if one is given.
 pub(crate) fn load(file: &NetworkFile, size: Option<InputSize>) -> anyhow::Result<Chosen> {
     let chosen = match file {
-        NetworkFile::BuiltIn => Chosen {
+        NetworkFile::BuiltIn(built_in) => Chosen {
             identity: Identity {
-                name: builtin::NETWORK_NAME.to_owned(),
-                sha256: builtin::network_sha256().to_owned(),
+                name: built_in.name().to_owned(),
+                sha256: built_in.sha256().to_owned(),
             },
-            network: emulator::Network::load(builtin::NETWORK_ONNX)
+            network: emulator::Network::load(built_in.onnx())
                 .context("the built-in network cannot be loaded")?,
         },
         NetworkFile::Path(path) => {

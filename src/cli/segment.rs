@@ -41,9 +41,9 @@ pub(crate) struct SegmentArgs {
     /// Folder for the results; made if it is not there
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// MCTQ ONNX network instead of the built-in one
-    #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
+    /// Network instead of the configured one: accurate, fast, or an MCTQ ONNX file
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<NetworkFile>,
     /// Run the network at another input size; its parameters do not depend on it
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     input_size: Option<InputSize>,
@@ -58,8 +58,8 @@ pub(crate) fn segment(
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
-    if let Some(path) = &args.network {
-        config.network.file = NetworkFile::Path(path.clone());
+    if let Some(network) = &args.network {
+        config.network.file = network.clone();
     }
     if let Some(threshold) = args.threshold {
         config.pipeline.threshold = threshold;

@@ -41,9 +41,9 @@ pub(crate) struct VerifyArgs {
     /// Golden vectors of the network (model/golden/*.safetensors)
     #[arg(value_name = "GOLDEN")]
     golden: Vec<PathBuf>,
-    /// Network instead of the configured one: MCTQ ONNX for the emulator, packed (.rpk) for the camera; may
-    /// be given once for each
-    #[arg(long = "network", value_name = "FILE")]
+    /// Network instead of the configured one: accurate, fast or an MCTQ ONNX file for the emulator, packed
+    /// (.rpk) for the camera; may be given once for each
+    #[arg(long = "network", value_name = "NETWORK")]
     networks: Vec<PathBuf>,
     /// Run the network at another input size: that of the packed one
     #[arg(long, value_name = "WIDTHxHEIGHT")]
@@ -69,7 +69,10 @@ pub(crate) fn verify(
             )));
         }
     }
-    let file = onnx.first().cloned().map_or(config.network.file.clone(), NetworkFile::Path);
+    let file = onnx.first().map_or_else(
+        || config.network.file.clone(),
+        |name| NetworkFile::from(name.clone().into_os_string()),
+    );
     let chosen = network::load(&file, args.input_size)?;
     let mut checks = emulator_checks(&chosen.network)?;
     for path in &args.golden {

@@ -61,7 +61,7 @@ fn host_sees_the_raw_pictures_when_no_network_runs_in_the_sensor() {
 }
 
 fn run(source: Box<dyn FrameSource>) -> (Arc<Bounded<Arc<Frame>>>, Running) {
-    let onnx = include_bytes!("../../model/network/qsegment-320.onnx");
+    let onnx = include_bytes!("../../tests/fixtures/qsegment-320.onnx");
     let network = Network::load(onnx).unwrap().with_input_size(32, 32).unwrap();
     let mut pipeline = Pipeline::new(Options {
         max_buffers: Some(FRAMES),

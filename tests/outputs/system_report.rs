@@ -20,7 +20,7 @@ const QUALITIES: [&str; 7] =
     ["published", "computed", "inferred", "measured", "estimated", "simulated", "not measured"];
 
 fn built_in() -> Network {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
     Network::load(&fs::read(path).unwrap()).unwrap()
 }
 

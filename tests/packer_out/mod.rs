@@ -24,7 +24,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// A network with the tensors of the shipped one, `side` pixels a side, and as many coefficients.
+    /// A network with `side` pixels a side in and out, and as many coefficients.
     pub(crate) fn new(side: u16, coefficients_len_bytes: usize) -> Self {
         let axis = |ordinal, size, serialization_index| Dimension {
             ordinal,
@@ -82,6 +82,16 @@ impl Made {
             ],
             spoil: |_| {},
         }
+    }
+
+    /// The same with twice as many pixels a side in, and the shipped networks' step of the output.
+    #[allow(dead_code, reason = "not every test that includes this file needs it")]
+    pub(crate) fn with_halving_stem(mut self) -> Self {
+        for axis in self.dnn_params.networks[0].inputs[0].dimensions.iter_mut().skip(1) {
+            axis.size *= 2;
+        }
+        self.dnn_params.networks[0].outputs[0].quant.scale = 0.125;
+        self
     }
 
     /// The archive.

@@ -25,9 +25,9 @@ const PAIRED: Decoded = Decoded { paired: true, damage: None };
 const SIDE: u16 = 32;
 const PIXELS: usize = 32 * 32;
 
-/// The shipped network, small enough to be run often.
+/// A network, small enough to be run often.
 fn network() -> Network {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
     let network = Network::load(&std::fs::read(path).unwrap()).unwrap();
     network.with_input_size(SIDE.into(), SIDE.into()).unwrap()
 }

@@ -16,9 +16,9 @@ use std::time::Duration;
 const BUFFERS: u64 = 300;
 
 fn network() -> Network {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
-    let file = std::fs::read(path).expect("the shipped network is in the repository");
-    let network = Network::load(&file).expect("the shipped network loads");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
+    let file = std::fs::read(path).expect("it is in the repository");
+    let network = Network::load(&file).expect("it loads");
     network.with_input_size(16, 16).expect("16 is a multiple of 8")
 }
 

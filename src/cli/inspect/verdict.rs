@@ -12,7 +12,8 @@ use qsegment::formats::refusal::Refusal;
 use qsegment::pipeline::vessels::Vessels;
 use serde::Serialize;
 
-use crate::cli::{builtin, read};
+use crate::cli::builtin::BuiltIn;
+use crate::cli::read;
 
 /// All judgements on one file.
 #[derive(Debug, Serialize)]
@@ -162,19 +163,25 @@ impl Daemon {
 
 impl Model {
     fn new(network: &Network, file: Option<&Path>) -> anyhow::Result<Self> {
-        let (name, bytes) = match file {
-            None => (builtin::NETWORK_NAME.to_owned(), builtin::NETWORK_ONNX.to_vec()),
-            Some(path) => {
-                let shown = path.display();
-                (
-                    shown.to_string(),
-                    read::at_most(path, shown, read::MAX_ONNX_BYTES, read::ONNX_REASON)?,
-                )
+        let Some(path) = file else {
+            let mut compared = Vec::new();
+            for built_in in BuiltIn::ALL {
+                compared.push(Self::compare(network, built_in.name(), built_in.onnx(), false)?);
             }
+            return compared
+                .into_iter()
+                .min_by_key(|model| model.differences.len())
+                .context("there is no built-in network");
         };
-        let model = emulator::Network::load(&bytes)
+        let shown = path.display();
+        let bytes = read::at_most(path, &shown, read::MAX_ONNX_BYTES, read::ONNX_REASON)?;
+        Self::compare(network, &shown.to_string(), &bytes, true)
+    }
+
+    fn compare(network: &Network, name: &str, onnx: &[u8], named: bool) -> anyhow::Result<Self> {
+        let model = emulator::Network::load(onnx)
             .with_context(|| format!("cannot compare with the model {name}"))?;
-        Ok(Self { file: name, named: file.is_some(), differences: differences(network, &model) })
+        Ok(Self { file: name.to_owned(), named, differences: differences(network, &model) })
     }
 }
 

@@ -1,8 +1,6 @@
 //! The options that say where frames come from and what the network sees, and how they go over the
 //! configuration: shared by every command that runs the pipeline.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::faults::FaultPlan;
@@ -28,10 +26,10 @@ pub(crate) struct SourceArgs {
     /// Who runs the network
     #[arg(long)]
     inference: Option<Inference>,
-    /// Network instead of the configured one: packed (.rpk) for the camera, MCTQ ONNX for the simulated
-    /// sensor and for the host
-    #[arg(long, value_name = "FILE")]
-    network: Option<PathBuf>,
+    /// Network instead of the configured one: packed (.rpk) for the camera; accurate, fast or an MCTQ ONNX
+    /// file for the simulated sensor and for the host
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<NetworkFile>,
     /// Run the network at another input size; its parameters do not depend on it
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     input_size: Option<InputSize>,
@@ -89,8 +87,12 @@ impl SourceArgs {
             Some(kind) => kind != Kind::Simulated,
             None => !simulation,
         };
-        let packed =
-            self.network.as_deref().filter(|path| for_camera && network::file_is_packed(path));
+        let packed = match &self.network {
+            Some(NetworkFile::Path(path)) if for_camera && network::file_is_packed(path) => {
+                Some(path)
+            }
+            _ => None,
+        };
         let source = &mut config.source;
         source.kind = match self.source {
             Some(kind) => kind,
@@ -119,7 +121,7 @@ impl SourceArgs {
         }
         match (packed, &self.network) {
             (Some(packed), _) => packed.clone_into(&mut config.camera.network),
-            (None, Some(path)) => config.network.file = NetworkFile::Path(path.clone()),
+            (None, Some(network)) => network.clone_into(&mut config.network.file),
             (None, None) => {}
         }
         let inference = &mut config.pipeline.inference;

@@ -129,13 +129,14 @@ mod tests {
 
     #[test]
     fn golden_vectors_of_another_network_are_refused() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/golden/golden_0.safetensors");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/golden/accurate_0.safetensors");
         let file = std::fs::read(path).unwrap();
         let error = Golden::parse(&file, "golden_0", &"0".repeat(64)).unwrap_err();
         assert!(error.to_string().contains("or name the network with --network"), "{error}");
         let golden =
-            Golden::parse(&file, "golden_0", crate::cli::builtin::network_sha256()).unwrap();
-        assert_eq!((golden.input.height, golden.input.width), (80, 80));
+            Golden::parse(&file, "golden_0", crate::cli::builtin::BuiltIn::Accurate.sha256())
+                .unwrap();
+        assert_eq!((golden.input.height, golden.input.width), (160, 160));
         assert!(Golden::parse(&file[..100], "cut", "").is_err());
     }
 }

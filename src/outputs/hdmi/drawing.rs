@@ -62,7 +62,7 @@ impl Sizes {
 }
 
 impl Default for Sizes {
-    /// Of the built-in network, until a frame says otherwise.
+    /// Square, as the built-in networks' are, until a frame says otherwise.
     fn default() -> Self {
         let side = Size::new(320, 320).expect("neither side is zero");
         Self { picture: side, mask: side }

@@ -363,5 +363,5 @@ pub(super) const STALE_EXPLANATION: &str = "mask withheld";
 pub(super) const NO_SIGNAL_TITLE: &str = "NO SIGNAL";
 pub(super) const NO_SIGNAL_EXPLANATION: &str = "no output tensor";
 const PLACEHOLDER_GREY: u8 = 24;
-/// The built-in network's input, until a frame says otherwise.
+/// Until a frame says otherwise.
 const PLACEHOLDER_SIDE: usize = 320;

@@ -384,7 +384,7 @@ mod tests {
     }
 
     fn built_in() -> Network {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/model/network/qsegment-320.onnx");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
         Network::load(&std::fs::read(path).unwrap()).unwrap()
     }
 
