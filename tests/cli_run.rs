@@ -136,7 +136,7 @@ fn system_report_is_written_to_the_end_and_the_same_twice_but_for_its_timing() {
         let command = system["command"].as_str().unwrap().to_owned();
         assert!(command.ends_with(&format!("--report {folder}")), "{command}");
         let timing = system.as_object_mut().unwrap().remove("timing").unwrap();
-        assert_eq!(timing["emulator"].as_array().unwrap().len(), 2, "engine and reference");
+        assert_eq!(timing["emulator"].as_array().unwrap().len(), 3, "engine, and both at 80 x 80");
         assert!(system["run"].as_object_mut().unwrap().remove("timing").is_some());
         system.as_object_mut().unwrap().remove("command");
         system
