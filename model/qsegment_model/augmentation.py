@@ -2,7 +2,8 @@
 
 A piece is a square of ``piece`` pixels inside the network, which is a quarter of the picture at the
 usual 160 of 320. Pieces lie where there is something to see; whole pictures spend a third of the work on
-the black surround. Measured in equal time, pieces reach what whole pictures reach in three times as long.
+the black surround. In equal time pieces reach a validation Dice of 0.761 where whole
+pictures reach 0.731 (model card, "Choices").
 """
 
 import math

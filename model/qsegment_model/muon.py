@@ -2,7 +2,7 @@
 
 Muon takes the momentum of a weight matrix and makes all of its singular values about one before it is
 applied, so that directions which the gradient hardly shows are learnt as fast as the loud ones. On this
-network 1000 steps of it are worth several thousand of AdamW (model card, "Choices").
+network it reaches a validation Dice of 0.779 in the time in which AdamW reaches 0.758 (model card, "Choices").
 
 Method: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
 """

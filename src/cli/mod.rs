@@ -24,7 +24,6 @@ mod segment;
 mod verify;
 mod write;
 
-use self::builtin::BuiltIn;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
@@ -32,6 +31,7 @@ use std::sync::LazyLock;
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use builtin::BuiltIn;
 use config::Config;
 use out::{Out, OutError, tell};
 

@@ -57,8 +57,16 @@ impl Map {
 
     /// The stored number of a channel, 128 taken off where it was added.
     pub(super) fn number(&self, map: &[u8], channel: usize, [y, x]: [usize; 2]) -> i32 {
-        let at = self.row(channel / self.lanes, y) + x * self.lanes + channel % self.lanes;
-        i32::from(map[at]) - i32::from(self.zero)
+        i32::from(map[self.at(channel, [y, x])]) - i32::from(self.zero)
+    }
+
+    /// Writes a channel's stored byte.
+    pub(super) fn store(&self, map: &mut [u8], channel: usize, [y, x]: [usize; 2], stored: u8) {
+        map[self.at(channel, [y, x])] = stored ^ self.zero;
+    }
+
+    fn at(&self, channel: usize, [y, x]: [usize; 2]) -> usize {
+        self.row(channel / self.lanes, y) + x * self.lanes + channel % self.lanes
     }
 
     /// Writes the stored zero around the picture.

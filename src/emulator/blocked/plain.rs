@@ -4,40 +4,6 @@ use super::map::Map;
 use crate::emulator::graph::{Activation, Conv, TensorSpec, Window};
 use crate::emulator::reference;
 
-/// Depthwise convolution of any window.
-#[derive(Debug)]
-pub(super) struct Depthwise {
-    pub(super) conv: Conv,
-    pub(super) activation: Activation,
-    pub(super) input_scale: f32,
-    pub(super) output: TensorSpec,
-}
-
-impl Depthwise {
-    pub(super) fn run(&self, (from, map): (&Map, &[u8]), (to, made): (&Map, &mut [u8])) {
-        let [rows, columns] = self.conv.window.kernel;
-        for channel in 0..to.channels {
-            let weights = &self.conv.weights[channel * rows * columns..][..rows * columns];
-            let multiplier = self.input_scale * self.conv.weight_scales[channel];
-            for y in 0..to.height {
-                for x in 0..to.width {
-                    let mut sum = 0;
-                    for row in self.conv.window.inside(0, y, from.height) {
-                        for column in self.conv.window.inside(1, x, from.width) {
-                            let tap = self.conv.window.tap([y, x], [row, column]);
-                            let weight = i32::from(weights[tap[0] * columns + tap[1]]);
-                            sum += from.number(map, channel, [row, column]) * weight;
-                        }
-                    }
-                    let real = sum as f32 * multiplier + self.conv.bias[channel];
-                    let stored = reference::quantise(real, self.activation, &self.output);
-                    made[to.row(channel / 16, y) + 16 * x + channel % 16] = stored ^ to.zero;
-                }
-            }
-        }
-    }
-}
-
 /// Largest of any window, per channel.
 pub(super) fn max_pool(window: &Window, (from, map): (&Map, &[u8]), (to, made): (&Map, &mut [u8])) {
     for block in 0..to.blocks {
@@ -82,16 +48,16 @@ pub(super) fn table(
     changes.then(|| Box::new(table))
 }
 
-/// Dense convolution with an activation that is not a clip.
+/// Convolution of any window and groups, with any activation.
 #[derive(Debug)]
-pub(super) struct Dense {
+pub(super) struct Convolution {
     pub(super) conv: Conv,
     pub(super) activation: Activation,
     pub(super) input_scale: f32,
     pub(super) output: TensorSpec,
 }
 
-impl Dense {
+impl Convolution {
     pub(super) fn run(&self, (from, map): (&Map, &[u8]), (to, made): (&Map, &mut [u8])) {
         let conv = &self.conv;
         for channel in 0..to.channels {
@@ -112,7 +78,7 @@ impl Dense {
                     }
                     let real = sum as f32 * multiplier + conv.bias[channel];
                     let stored = reference::quantise(real, self.activation, &self.output);
-                    made[to.row(channel / 16, y) + 16 * x + channel % 16] = stored ^ to.zero;
+                    to.store(made, channel, [y, x], stored);
                 }
             }
         }
@@ -137,7 +103,7 @@ impl Add {
                         from.number(map, channel, [y, x]) as f32 * self.scales[i]
                     });
                     let stored = reference::quantise(a + b, self.activation, &self.output);
-                    made[to.row(channel / 16, y) + 16 * x + channel % 16] = stored ^ to.zero;
+                    to.store(made, channel, [y, x], stored);
                 }
             }
         }

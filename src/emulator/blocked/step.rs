@@ -19,8 +19,7 @@ pub(super) struct Step {
 enum Kernel {
     Dense(vnni::Dense, Window),
     Depthwise(vnni::Depthwise),
-    PlainDepthwise(plain::Depthwise),
-    PlainDense(plain::Dense),
+    PlainConv(plain::Convolution),
     Add(vnni::Add),
     PlainAdd(plain::Add),
     /// 2 x 2, stride 2, no padding.
@@ -46,27 +45,16 @@ impl Step {
             Kernel::Pick(sources(to, [a.height, a.width], [output.height, output.width]))
         };
         let kernel = match &node.op {
-            Op::Conv(conv) if conv.is_depthwise() => {
-                let three = Window { kernel: [3, 3], stride: [1, 1], padding: conv.window.padding };
-                if is_clip && conv.window == three {
-                    Kernel::Depthwise(depthwise(conv, activation, [a, output]))
-                } else {
-                    let (conv, output) = (conv.clone(), output.clone());
-                    let input_scale = a.scale;
-                    Kernel::PlainDepthwise(plain::Depthwise {
-                        conv,
-                        activation,
-                        input_scale,
-                        output,
-                    })
-                }
+            Op::Conv(conv) if is_clip && conv.is_depthwise() && is_three(&conv.window) => {
+                Kernel::Depthwise(depthwise(conv, activation, [a, output]))
             }
-            Op::Conv(conv) if is_clip => {
+            Op::Conv(conv) if is_clip && !conv.is_depthwise() => {
                 Kernel::Dense(dense(conv, activation, [a, output], from), conv.window)
             }
             Op::Conv(conv) => {
                 let (conv, output) = (conv.clone(), output.clone());
-                Kernel::PlainDense(plain::Dense { conv, activation, input_scale: a.scale, output })
+                let input_scale = a.scale;
+                Kernel::PlainConv(plain::Convolution { conv, activation, input_scale, output })
             }
             Op::Add => match add(activation, [a, b], output) {
                 Some(add) if is_clip => Kernel::Add(add),
@@ -115,8 +103,7 @@ impl Step {
                     }
                 }
             }
-            Kernel::PlainDepthwise(depthwise) => depthwise.run((from, map), (to, made)),
-            Kernel::PlainDense(dense) => dense.run((from, map), (to, made)),
+            Kernel::PlainConv(conv) => conv.run((from, map), (to, made)),
             Kernel::PlainAdd(add) => add.run(inputs, (to, made)),
             Kernel::Add(add) => {
                 for (block, y) in rows(to) {
@@ -174,6 +161,11 @@ impl Step {
             }
         }
     }
+}
+
+/// Whether the kernel for depthwise convolutions computes such a window.
+fn is_three(window: &Window) -> bool {
+    window.kernel == [3, 3] && window.stride == [1, 1]
 }
 
 /// Block and row of every row of a map.
