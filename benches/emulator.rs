@@ -23,8 +23,8 @@ fn main() {
         let network = network.with_input_size(side, side).expect("a multiple of 16");
         let picture = self::picture(network.input().len_bytes());
         let mut output = vec![0; network.output().len_bytes()];
-        for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_here()) {
-            let mut engine = Engine::with(&network, kernel);
+        for kernel in Kernel::here() {
+            let mut engine = Engine::with(&network, kernel, 1).expect("a kernel that is here");
             let time = measure(50, || engine.run(&picture, &mut output));
             report(&format!("{kernel:?}"), &network, time);
             println!("          buffers {:.1} MB", engine.buffer_bytes() as f64 / 1e6);

@@ -303,6 +303,14 @@ impl Window {
         };
         Some([along(0)?, along(1)?])
     }
+
+    /// The part of the window of output position `at` that lies on the picture, along one axis.
+    #[must_use]
+    pub fn inside(&self, axis: usize, at: usize, len: usize) -> std::ops::Range<usize> {
+        let start = at * self.stride[axis];
+        let end = (start + self.kernel[axis]).saturating_sub(self.padding[axis]);
+        start.saturating_sub(self.padding[axis])..end.min(len)
+    }
 }
 
 impl ResizeTo {

@@ -1,7 +1,8 @@
 //! The int8 network on the CPU, exactly as the MCTQ ONNX defines it.
 //!
 //! ```text
-//!   file --onnx.rs--> messages --load.rs--> Graph --plan.rs--> Engine     fast, no allocation once planned
+//!   file --onnx.rs--> messages --load.rs--> Graph --plan/--> Engine       fast, no allocation once planned
+//!                                             |      kernels/             the same bits on every processor
 //!                                             |
 //!                                             +----reference.rs           slow, the definition
 //! ```
@@ -10,7 +11,6 @@
 //! The engine equals `reference.rs` in every bit. Operators other than those of [`graph::Op`] are refused
 //! at load. Timing is not modelled: how long [`Engine::run`] takes says nothing about the sensor.
 
-mod blocked;
 mod engine;
 pub mod graph;
 mod kernels;
@@ -21,7 +21,7 @@ pub mod preflight;
 pub mod reference;
 pub mod survey;
 
-pub use engine::{Engine, Kernel};
+pub use engine::{Engine, EngineError, KERNEL_VARIABLE, Kernel, MAX_THREADS};
 pub use graph::TensorSpec;
 pub use load::LoadError;
 

@@ -1,0 +1,262 @@
+//! One node, prepared: its weights laid out, its tables made, and which rows of its inputs a row of it reads.
+
+use std::ops::Range;
+
+use super::map::Map;
+use super::prepare;
+use super::stage::Source;
+use crate::emulator::graph::{Activation, Conv, Graph, Node, Op, TensorSpec, Window};
+use crate::emulator::kernels::{Add, Dense, Depthwise, Instructions, SLACK, flip};
+use crate::emulator::reference;
+
+/// Makes one tensor, row by row.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) inputs: Vec<usize>,
+    pub(super) output: usize,
+    kernel: Kernel,
+    /// Applied to every row made.
+    table: Option<Box<[u8; 256]>>,
+    instructions: Instructions,
+    /// Of a node: how it reads rows, and what the reference needs for it.
+    plain: Option<Plain>,
+}
+
+#[derive(Debug)]
+enum Kernel {
+    /// The picture's stored bytes to the first map.
+    Unpack,
+    Dense(Dense, Window),
+    Depthwise(Depthwise, Window),
+    Add(Add),
+    /// 2 x 2, stride 2, no padding.
+    MaxPool,
+    /// The input column of each output column.
+    Pick(Vec<usize>),
+    /// The reference's arithmetic, one number at a time.
+    Plain,
+}
+
+#[derive(Debug)]
+struct Plain {
+    node: Node,
+    inputs: Vec<TensorSpec>,
+    output: TensorSpec,
+}
+
+impl Step {
+    pub(super) fn unpack(instructions: Instructions) -> Self {
+        Self {
+            inputs: Vec::new(),
+            output: 0,
+            kernel: Kernel::Unpack,
+            table: None,
+            instructions,
+            plain: None,
+        }
+    }
+
+    pub(super) fn new(
+        graph: &Graph,
+        node: &Node,
+        maps: &[Map],
+        instructions: Instructions,
+    ) -> Self {
+        let spec = |&tensor: &usize| graph.tensors()[tensor].clone();
+        let plain = Plain {
+            node: node.clone(),
+            inputs: node.inputs.iter().map(spec).collect(),
+            output: spec(&node.output),
+        };
+        let (a, output) = (&plain.inputs[0], &plain.output);
+        let from = &maps[node.inputs[0]];
+        let kernel = match &node.op {
+            Op::Conv(conv) if is_fast(conv, node.activation, [a, output]) => {
+                let specs = [a, output];
+                let fits = conv.window.kernel[0] <= MAX_WINDOW_ROWS;
+                match conv {
+                    _ if !fits => Kernel::Plain,
+                    _ if conv.is_depthwise() => Kernel::Depthwise(
+                        prepare::depthwise(conv, node.activation, specs, from),
+                        conv.window,
+                    ),
+                    _ => Kernel::Dense(
+                        prepare::dense(conv, node.activation, specs, from, instructions),
+                        conv.window,
+                    ),
+                }
+            }
+            Op::Add if is_clip(node.activation) => {
+                let add = prepare::add(node.activation, [a, &plain.inputs[1]], output);
+                add.map_or(Kernel::Plain, Kernel::Add)
+            }
+            Op::MaxPool(window)
+                if *window == (Window { kernel: [2, 2], stride: [2, 2], padding: [0; 4] }) =>
+            {
+                Kernel::MaxPool
+            }
+            Op::Resize(to) => {
+                Kernel::Pick((0..output.width).map(|x| to.source(1, x, a.width)).collect())
+            }
+            Op::Copy => Kernel::Pick((0..a.width).collect()),
+            _ => Kernel::Plain,
+        };
+        let table = match kernel {
+            Kernel::MaxPool | Kernel::Pick(_) => table(node.activation, a, output),
+            _ => None,
+        };
+        let (inputs, output) = (node.inputs.clone(), node.output);
+        Self { inputs, output, kernel, table, instructions, plain: Some(plain) }
+    }
+
+    /// The rows of input `index` that row `y` of the output reads; all of them on the picture.
+    pub(super) fn rows_read(&self, index: usize, y: usize) -> Range<usize> {
+        let Some(Plain { node, inputs, .. }) = &self.plain else { return 0..0 };
+        let height = inputs[index].height;
+        match &node.op {
+            Op::Conv(Conv { window, .. }) | Op::MaxPool(window) => window.inside(0, y, height),
+            Op::Resize(to) => {
+                let source = to.source(0, y, height);
+                source..source + 1
+            }
+            Op::Add | Op::Copy => y..y + 1,
+        }
+    }
+
+    /// Bytes widened at a time.
+    pub(super) fn scratch_len(&self, maps: &[Map]) -> usize {
+        match &self.kernel {
+            Kernel::Dense(_, window) => window.kernel[0] * (maps[self.inputs[0]].row_len() + SLACK),
+            _ => 0,
+        }
+    }
+
+    /// Multiply-accumulates of a row, and its bytes: what it costs, roughly.
+    pub(super) fn row_cost(&self, maps: &[Map]) -> usize {
+        let map = &maps[self.output];
+        let products = match self.plain.as_ref().map(|plain| &plain.node.op) {
+            Some(Op::Conv(conv)) => conv.weights.len() / 16,
+            _ => 0,
+        };
+        map.width * (products + map.blocks)
+    }
+
+    /// Makes row `y`, except its border.
+    pub(super) fn row(&self, y: usize, source: Source<'_>, made: &mut [u8], scratch: &mut [i16]) {
+        let to = source.map(self.output);
+        let input = |index: usize, y: usize| source.row(self.inputs[index], Some(y));
+        match &self.kernel {
+            Kernel::Unpack => return to.unpack(source.input(), y, made, self.instructions),
+            Kernel::Dense(dense, window) => {
+                let mut rows: [&[u8]; MAX_WINDOW_ROWS] = [&[]; MAX_WINDOW_ROWS];
+                let rows = self.window(window, y, source, &mut rows);
+                self.instructions.dense(dense, rows, to.out(made), scratch);
+            }
+            Kernel::Depthwise(depthwise, window) => {
+                let mut rows: [&[u8]; MAX_WINDOW_ROWS] = [&[]; MAX_WINDOW_ROWS];
+                let rows = self.window(window, y, source, &mut rows);
+                let block_stride = source.map(self.inputs[0]).block_stride();
+                self.instructions.depthwise(depthwise, (rows, block_stride), to.out(made));
+            }
+            Kernel::Add(add) => {
+                let last = self.inputs.len() - 1;
+                let rows = [(0, input(0, y)), (last, input(last, y))];
+                for block in 0..to.blocks {
+                    let read = rows.map(|(i, row)| &row[source.map(self.inputs[i]).pixels(block)]);
+                    self.instructions.add(add, read, &mut made[to.pixels(block)]);
+                }
+            }
+            Kernel::MaxPool => {
+                let rows = [input(0, 2 * y), input(0, 2 * y + 1)];
+                let from = source.map(self.inputs[0]);
+                for block in 0..to.blocks {
+                    let read = rows.map(|row| &row[from.pixels(block)]);
+                    self.instructions.max_pool_2x2(read, &mut made[to.pixels(block)]);
+                }
+            }
+            Kernel::Pick(columns) => {
+                let row = input(0, self.rows_read(0, y).start);
+                let from = source.map(self.inputs[0]);
+                for block in 0..to.blocks {
+                    let pixels = row[from.pixels(block)].as_chunks::<16>().0;
+                    let made = made[to.pixels(block)].as_chunks_mut::<16>().0;
+                    for (pixel, &column) in made.iter_mut().zip(columns) {
+                        *pixel = pixels[column];
+                    }
+                }
+            }
+            Kernel::Plain => self.plain_row(y, source, made),
+        }
+        if let Some(table) = &self.table {
+            for block in 0..to.blocks {
+                for byte in &mut made[to.pixels(block)] {
+                    *byte = table[usize::from(*byte)];
+                }
+            }
+        }
+    }
+
+    /// The rows under the window of output row `y`.
+    fn window<'a, 'b>(
+        &self,
+        window: &Window,
+        y: usize,
+        source: Source<'a>,
+        rows: &'b mut [&'a [u8]; MAX_WINDOW_ROWS],
+    ) -> &'b [&'a [u8]] {
+        for (tap, row) in rows.iter_mut().enumerate().take(window.kernel[0]) {
+            let y = (y * window.stride[0] + tap).checked_sub(window.padding[0]);
+            *row = source.row(self.inputs[0], y);
+        }
+        &rows[..window.kernel[0]]
+    }
+
+    fn plain_row(&self, y: usize, source: Source<'_>, made: &mut [u8]) {
+        let Some(Plain { node, inputs, output }) = &self.plain else { return };
+        let read = |index: usize, [channel, y, x]: [usize; 3]| {
+            let tensor = self.inputs[index];
+            let map = source.map(tensor);
+            i32::from(source.row(tensor, Some(y))[map.at(channel, x)]) - i32::from(map.zero)
+        };
+        let to = source.map(self.output);
+        for channel in 0..to.channels {
+            for x in 0..to.width {
+                let stored = reference::value(node, inputs, output, &read, [channel, y, x]);
+                made[to.at(channel, x)] = stored ^ to.zero;
+            }
+        }
+    }
+}
+
+/// Whether the kernels compute it: a clip for an activation, and sums that fit the conversion to int32.
+fn is_fast(conv: &Conv, activation: Activation, [input, output]: [&TensorSpec; 2]) -> bool {
+    let products = conv.weights.len() / conv.out_channels;
+    let fits = |channel: usize| {
+        let weights = &conv.weights[channel * products..][..products];
+        let sum: f32 = weights.iter().map(|&w| f32::from(w).abs() * 255.0).sum();
+        let multiplier = input.scale * conv.weight_scales[channel] / output.scale;
+        sum * multiplier.abs() + (conv.bias[channel] / output.scale).abs() < MAX_STEPS
+    };
+    is_clip(activation) && (0..conv.out_channels).all(fits)
+}
+
+fn is_clip(activation: Activation) -> bool {
+    matches!(activation, Activation::None | Activation::Relu)
+}
+
+/// What each stored byte of one tensor becomes in another; `None` if every byte stays what it is.
+fn table(activation: Activation, from: &TensorSpec, to: &TensorSpec) -> Option<Box<[u8; 256]>> {
+    let entry = |byte: u8| {
+        let real = from.widen(byte ^ flip(from.signed)) as f32 * from.scale;
+        reference::quantise(real, activation, to) ^ flip(to.signed)
+    };
+    let table: [u8; 256] = std::array::from_fn(|byte| entry(byte.to_le_bytes()[0]));
+    let changes = table.iter().enumerate().any(|(byte, &entry)| byte != usize::from(entry));
+    changes.then(|| Box::new(table))
+}
+
+/// Rows of a window that a kernel takes; larger ones are computed plainly.
+const MAX_WINDOW_ROWS: usize = 16;
+
+/// Half of what an int32 holds.
+const MAX_STEPS: f32 = (1 << 30) as f32;
