@@ -5,6 +5,7 @@ so that no engine spends time on float pictures that ours does not.
 """
 
 from dataclasses import dataclass
+from enum import Enum
 
 import numpy as np
 import onnx
@@ -13,20 +14,44 @@ from onnx import helper, numpy_helper
 from .network import Add, Conv, MaxPool, Network, Stored
 
 
+class Activations(Enum):
+    """In which types activations are stored."""
+
+    # int8 and uint8, zero point 0.
+    AS_STORED = "as stored"
+    # Signed ones 128 higher, with zero point 128.
+    UINT8 = "uint8"
+    # Unsigned ones 128 lower, with zero point -128.
+    INT8 = "int8"
+
+
 @dataclass(frozen=True)
 class Form:
     """What engines differ in. All forms compute the same."""
 
-    # Signed activations as uint8 with zero point 128; else as they are, int8 with zero point 0.
-    all_unsigned: bool
+    activations: Activations
     # A pair after pooling and upsampling, too, for engines that look for one around every operator.
     pair_around_copies: bool
     # int32 with scale = input scale * weight scale; else float32.
     integer_bias: bool
 
+    def zero_point(self, stored: Stored) -> np.ndarray:
+        """The zero point, of the type that the tensor is stored in."""
+        if self.activations == Activations.UINT8:
+            return np.array(stored.zero_as_uint8, np.uint8)
+        if self.activations == Activations.INT8:
+            return np.array(stored.zero_as_int8, np.int8)
+        return np.zeros((), stored.dtype)
+
+    def picture(self, picture: np.ndarray) -> np.ndarray:
+        """The graph's input for a picture uint8 ``[3, H, W]``."""
+        if self.activations == Activations.INT8:
+            picture = (picture.astype(np.int16) - 128).astype(np.int8)
+        return np.ascontiguousarray(picture[None])
+
 
 def write(network: Network, size: int, form: Form) -> onnx.ModelProto:
-    """The graph for a picture uint8 ``[1, 3, size, size]``."""
+    """The graph for a picture ``[1, 3, size, size]``, stored as ``form`` says."""
     return Writer(network, form).model(size)
 
 
@@ -46,12 +71,11 @@ class Writer:
             if op.output != network.output:
                 self.dequantise(op.output)
         side, last = network.sides(size)[network.output], network.tensors[network.output]
+        types = [self.onnx_type(name) for name in (network.input, network.output)]
         graph = helper.make_graph(
             self.nodes, network.name,
-            [helper.make_tensor_value_info(stored_name(network.input), onnx.TensorProto.UINT8, [1, 3, size, size])],
-            [helper.make_tensor_value_info(
-                stored_name(network.output), helper.np_dtype_to_tensor_dtype(self.dtype(last)),
-                [1, last.channels, side, side])],
+            [helper.make_tensor_value_info(stored_name(network.input), types[0], [1, 3, size, size])],
+            [helper.make_tensor_value_info(stored_name(network.output), types[1], [1, last.channels, side, side])],
             self.constants,
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
@@ -61,7 +85,7 @@ class Writer:
     def op(self, op: Conv | Add | MaxPool | object) -> None:
         real = op.output + "/real"
         if isinstance(op, Conv):
-            # No Relu: the zero point of an unsigned tensor is 0, so storing cuts off below zero anyway.
+            # No Relu: zero is the least value of an unsigned tensor, so storing cuts off below it anyway.
             if op.relu and self.network.tensors[op.output].signed:
                 raise ValueError(f"{op.output}: a ReLU before a signed tensor is not one of the networks here")
             weight, bias = self.weight(op), self.bias(op)
@@ -126,14 +150,13 @@ class Writer:
 
     def parameters(self, name: str) -> list[str]:
         stored = self.network.tensors[name]
-        zero = stored.zero_as_uint8 if self.form.all_unsigned else 0
         return [
             self.constant(name + "/scale", np.float32(stored.scale)),
-            self.constant(name + "/zero_point", np.array(zero, self.dtype(stored))),
+            self.constant(name + "/zero_point", self.form.zero_point(stored)),
         ]
 
-    def dtype(self, stored: Stored) -> np.dtype:
-        return np.dtype(np.uint8) if self.form.all_unsigned else stored.dtype
+    def onnx_type(self, name: str) -> int:
+        return helper.np_dtype_to_tensor_dtype(self.form.zero_point(self.network.tensors[name]).dtype)
 
     def constant(self, name: str, value: np.ndarray) -> str:
         self.constants.append(numpy_helper.from_array(value, name))

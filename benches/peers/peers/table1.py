@@ -61,7 +61,9 @@ class Build:
         x = self.conv(f"{name}_pointwise", x, outputs, outputs, 1)
         return self.conv(f"{name}_depthwise", x, outputs, outputs, 3, groups=outputs)
 
-    def conv(self, name: str, x: str, inputs: int, outputs: int, kernel: int, groups: int = 1, relu: bool = False) -> str:
+    def conv(
+        self, name: str, x: str, inputs: int, outputs: int, kernel: int, groups: int = 1, relu: bool = False,
+    ) -> str:
         fan_in = inputs // groups * kernel**2
         weights = self.random.normal(0, fan_in**-0.5, (outputs, inputs // groups, kernel, kernel))
         scales = (np.abs(weights).max((1, 2, 3)) / 127).astype(np.float32)
