@@ -6,11 +6,13 @@ First every engine computes one picture, and what it makes is compared; then the
 import argparse
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 
 from . import ours, report
-from .agreement import Agreement, agreement
+from .agreement import Agreement, compare
 from .duel import Row, rounds, row
 from .engines import PEERS
 from .networks import REPOSITORY, Prepared, prepare
@@ -34,7 +36,7 @@ def main() -> None:
     agreements, rows = [], []
     for name in args.network or ["accurate", "table1"]:
         prepared = prepare(name)
-        agreements += agree(args, prepared, program, cpus[-1:])
+        agreements += agree(args, prepared, program)
         for size in sizes:
             for count in threads:
                 rows += duel(args, prepared, program, size, count, cpus[-count:])
@@ -43,16 +45,15 @@ def main() -> None:
         report.write(args.json, versions, [asdict(a) for a in agreements], rows)
 
 
-def agree(args: argparse.Namespace, prepared: Prepared, program: Path | None, cpus: list[int]) -> list[Agreement]:
-    """Every engine's output on one picture beside the definition's; ours must equal it."""
+def agree(args: argparse.Namespace, prepared: Prepared, program: Path | None) -> list[Agreement]:
+    """Every engine's outputs on one picture beside the definition's; ours must equal it."""
     name = prepared.network.name
     if program:
         print(f"{name}, qsegment: {ours.verify(program, prepared.file, prepared.vectors)}", flush=True)
     found = []
     for engine, form in chosen(args):
-        worker = Worker(engine, form, prepared.file, prepared.picture.shape[1], 1, cpus)
-        found.append(agreement(f"{engine} ({form})", name, worker.output(prepared.picture), prepared.output))
-        worker.close()
+        with ProcessPoolExecutor(1, get_context("spawn")) as alone:
+            found.append(alone.submit(compare, engine, form, prepared.file, prepared.picture).result())
         print(found[-1], flush=True)
     return found
 

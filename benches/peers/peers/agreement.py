@@ -1,47 +1,92 @@
-"""Whether a peer computes this network at all: its output beside ours on one picture.
+"""Whether a peer computes this network at all: its outputs beside the definition's on one picture.
 
-Equal bytes are not to be expected. An engine that rounds biases to integers, or rescales in fixed point, moves one
-value in a thousand by a step in the first layer, and forty layers later most. So the wrong network is told from
-the right one by three numbers: equal bytes, the largest difference, and agreement about the sign (the mask).
+Layer by layer, each fed with the right input, an engine that rounds biases to integers and rescales in fixed point
+is a step away here and there: a rounding that falls on the other side. More than that is another network, and is
+refused. End to end such steps grow, in forty layers, until few bytes are equal, also where an engine joins a sum
+with the convolution before it and so leaves a rounding out. Of the whole only the signs (the mask) must agree.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-# A network with one tensor or attribute wrong agrees about as much as two unrelated masks do.
-LEAST_SIGN_SHARE = 0.97
+from . import engines, mctq, reference
+from .network import Add, Network
+
+LARGEST_STEP_OF_A_LAYER = 1
+LEAST_SIGN_SHARE = 0.98
 
 
 @dataclass(frozen=True)
 class Agreement:
+    """Steps are units of the stored output."""
+
     engine: str
     network: str
     equal_share: float
     largest_steps: int
     mean_steps: float
     sign_share: float
+    # Of all layers, each fed with the right input.
+    layers_equal_share: float
+    layers_largest_steps: int
 
     def __str__(self) -> str:
         return (
-            f"{self.network}, {self.engine}: {self.equal_share:.1%} of bytes equal, {self.mean_steps:.2f} steps apart "
-            f"on average and {self.largest_steps} at most, {self.sign_share:.2%} of signs equal"
+            f"{self.network}, {self.engine}: layers {self.layers_equal_share:.2%} equal, others "
+            f"at most {self.layers_largest_steps} step away; end to end {self.equal_share:.1%} of bytes equal, largest "
+            f"difference {self.largest_steps} steps, mean {self.mean_steps:.2f}, {self.sign_share:.2%} of signs equal"
         )
 
 
-def agreement(engine: str, network: str, got: np.ndarray, want: np.ndarray) -> Agreement:
-    """Compares stored outputs of the same shape; refuses one that cannot be of the same network."""
-    if got.shape != want.shape:
-        raise SystemExit(f"{network}, {engine}: output {got.shape}, want {want.shape}")
-    steps = np.abs(got.astype(np.int32) - want.astype(np.int32))
+def compare(engine: str, form: str, file: Path, picture: np.ndarray) -> Agreement:
+    """Runs the peer on a picture, bytes ``[3, H, W]``. Raises where that cannot be the same network."""
+    network = mctq.read(file)
+    want = reference.run(network, picture)
+    of_layers = layers(engine, form, network, want)
+    got = output(engine, form, network, picture)
+    steps = np.abs(got - want[network.output])
     found = Agreement(
-        engine=engine,
-        network=network,
+        engine=f"{engine} ({form})",
+        network=network.name,
         equal_share=float((steps == 0).mean()),
         largest_steps=int(steps.max()),
         mean_steps=float(steps.mean()),
-        sign_share=float(((got > 0) == (want > 0)).mean()),
+        sign_share=float(((got > 0) == (want[network.output] > 0)).mean()),
+        layers_equal_share=float((of_layers == 0).mean()),
+        layers_largest_steps=int(of_layers.max()),
     )
     if found.sign_share < LEAST_SIGN_SHARE:
-        raise SystemExit(f"{found}; want at least {LEAST_SIGN_SHARE:.0%} of signs: this is another network")
+        raise AnotherNetwork(f"{found}; want {LEAST_SIGN_SHARE:.0%} of signs")
     return found
+
+
+def layers(engine: str, form: str, network: Network, want: dict[str, np.ndarray]) -> np.ndarray:
+    """Differences of all elements that operators make each alone, in steps.
+
+    Sums are left to the whole: they have two inputs.
+    """
+    found = []
+    for op in network.ops:
+        if isinstance(op, Add):
+            continue
+        (taken,) = op.inputs
+        alone = Network(op.output, taken, tensors={taken: network.tensors[taken]})
+        alone.push(op, network.tensors[op.output])
+        steps = np.abs(output(engine, form, alone, want[taken]) - want[op.output])
+        if steps.max() > LARGEST_STEP_OF_A_LAYER:
+            raise AnotherNetwork(f"{network.name}, {engine} ({form}): {op.output} is {steps.max()} steps away")
+        found.append(steps.ravel())
+    return np.concatenate(found)
+
+
+def output(engine: str, form: str, network: Network, values: np.ndarray) -> np.ndarray:
+    peer = engines.load(engine, form, network, values.shape[1], threads=1)
+    peer.show(values)
+    peer.run()
+    return peer.output()
+
+
+class AnotherNetwork(Exception):
+    """The peer's output is not one of this network."""

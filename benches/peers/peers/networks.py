@@ -24,8 +24,6 @@ class Prepared:
     # Every stored activation for `picture`, in the form of model/golden.
     vectors: Path
     picture: np.ndarray
-    # Stored, [C, H, W].
-    output: np.ndarray
 
 
 def prepare(name: str) -> Prepared:
@@ -41,7 +39,7 @@ def prepare(name: str) -> Prepared:
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     save_file(
         stored | {"input": picture, "output": stored[network.output]}, vectors, {"network_sha256": digest})
-    return Prepared(file, network, vectors, picture, tensors[network.output])
+    return Prepared(file, network, vectors, picture)
 
 
 def path(name: str, picture: np.ndarray) -> Path:

@@ -47,13 +47,13 @@ class Ours:
 
 
 def version(program: Path) -> str:
-    return run([str(program), "--version"]).strip()
+    return run([str(program), "--version"]).splitlines()[0]
 
 
 def verify(program: Path, network: Path, vectors: Path) -> str:
-    """Has qsegment compare itself with the vectors; returns its line about them. Ends here if it differs."""
+    """Has qsegment compare itself with the vectors; returns what it says of them. Ends here if it differs."""
     printed = run([str(program), "verify", "--network", str(network), str(vectors)])
-    return next(line for line in printed.splitlines() if str(vectors) in line and "engine" in line)
+    return "; ".join(line.split(f"{vectors}: ")[1] for line in printed.splitlines() if str(vectors) in line)
 
 
 def run(command: list[str], cpus: list[int] | None = None) -> str:

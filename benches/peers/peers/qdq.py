@@ -43,15 +43,14 @@ class Form:
             return np.array(stored.zero_as_int8, np.int8)
         return np.zeros((), stored.dtype)
 
-    def picture(self, picture: np.ndarray) -> np.ndarray:
-        """The graph's input for a picture uint8 ``[3, H, W]``."""
-        if self.activations == Activations.INT8:
-            picture = (picture.astype(np.int16) - 128).astype(np.int8)
-        return np.ascontiguousarray(picture[None])
+    def store(self, values: np.ndarray, stored: Stored) -> np.ndarray:
+        """The graph's input for values ``[C, H, W]`` with zero point 0."""
+        zero = self.zero_point(stored)
+        return np.ascontiguousarray((values.astype(np.int16) + zero.astype(np.int16)).astype(zero.dtype)[None])
 
 
 def write(network: Network, size: int, form: Form) -> onnx.ModelProto:
-    """The graph for a picture ``[1, 3, size, size]``, stored as ``form`` says."""
+    """The graph for an input ``[1, C, size, size]``, stored as ``form`` says."""
     return Writer(network, form).model(size)
 
 
@@ -70,11 +69,12 @@ class Writer:
             self.op(op)
             if op.output != network.output:
                 self.dequantise(op.output)
-        side, last = network.sides(size)[network.output], network.tensors[network.output]
+        side = network.sides(size)[network.output]
+        first, last = network.tensors[network.input], network.tensors[network.output]
         types = [self.onnx_type(name) for name in (network.input, network.output)]
         graph = helper.make_graph(
             self.nodes, network.name,
-            [helper.make_tensor_value_info(stored_name(network.input), types[0], [1, 3, size, size])],
+            [helper.make_tensor_value_info(stored_name(network.input), types[0], [1, first.channels, size, size])],
             [helper.make_tensor_value_info(stored_name(network.output), types[1], [1, last.channels, side, side])],
             self.constants,
         )

@@ -25,7 +25,7 @@ class Upsampling(Enum):
 
 
 def write(network: Network, size: int, upsampling: Upsampling) -> bytes:
-    """The file for a picture int8 ``[1, size, size, 3]``, each byte of the picture less 128."""
+    """The file for an input int8 ``[1, size, size, C]``; of a picture, each byte less 128."""
     writer = Writer(network, size)
     for op in network.ops:
         writer.op(op, upsampling)

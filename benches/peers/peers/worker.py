@@ -40,12 +40,7 @@ class Worker:
         self.evidence: str = self.answer()
 
     def measure(self, seconds: float) -> Slice:
-        self.pipe.send(("measure", seconds))
-        return self.answer()
-
-    def output(self, picture: np.ndarray) -> np.ndarray:
-        """The engine's stored output for a picture uint8 ``[3, H, W]``, int32 ``[C, H, W]``."""
-        self.pipe.send(("output", picture))
+        self.pipe.send(seconds)
         return self.answer()
 
     def close(self) -> None:
@@ -76,15 +71,10 @@ def serve(
         return
     while True:
         try:
-            what, value = pipe.recv()
+            seconds = pipe.recv()
         except EOFError:
             return
-        if what == "output":
-            peer.show(value)
-            peer.run()
-            pipe.send(peer.output())
-        else:
-            pipe.send(measure(peer, value))
+        pipe.send(measure(peer, seconds))
 
 
 def measure(peer: engines.Peer, seconds: float) -> Slice:

@@ -1,13 +1,14 @@
 """Files of the peers, read back by the engines they are for, where an engine's answer is known exactly."""
 
 import unittest
+from dataclasses import replace
 
 import ai_edge_litert.interpreter as litert
 import numpy as np
 import onnxruntime
 
 from peers import mctq, qdq, reference, tflite
-from peers.network import Conv, Network, Stored, Upsample
+from peers.network import Add, Conv, Network, Stored, Upsample
 from peers.networks import REPOSITORY
 from peers.worker import noise
 from tests.test_networks import picture
@@ -17,11 +18,12 @@ class Qdq(unittest.TestCase):
     def test_every_form_with_float_biases_is_exact_without_optimisations(self):
         network = mctq.read(REPOSITORY / "model/network/accurate.onnx")
         want = reference.run(network, picture())[network.output]
+        first, last = network.tensors[network.input], network.tensors[network.output]
         for activations in qdq.Activations:
             for pairs in (False, True):
                 form = qdq.Form(activations, pairs, integer_bias=False)
                 model = qdq.write(network, 160, form).SerializeToString()
-                got = run_plainly(model, form.picture(picture())) - form.zero_point(network.tensors[network.output])
+                got = run_plainly(model, form.store(picture(), first)) - form.zero_point(last)
                 # Its sums in float32 may put single elements a step away.
                 self.assertGreater((got == want).mean(), 0.9, form)
 
@@ -41,23 +43,25 @@ class TfLite(unittest.TestCase):
 
     def test_padding_that_litert_would_place_elsewhere_is_refused(self):
         network = one_convolution(relu=True)
-        conv = network.ops[0]
-        network.ops[0] = Conv(**vars(conv) | {"padding": 0})
+        network.ops, network.output = [replace(network.ops[0], padding=0)], network.ops[0].output
         with self.assertRaisesRegex(ValueError, "is not LiteRT's SAME"):
             tflite.write(network, 32, tflite.Upsampling.RESIZE)
 
 
 def one_convolution(relu: bool) -> Network:
-    """3x3 and an upsample; all scales are so that each sum is a whole number of output steps."""
+    """3x3, an upsample, and the sum with a larger one; scales are so that all sums are whole output steps."""
     random = np.random.default_rng(0)
     network = Network("one", "picture", tensors={"picture": Stored(3, 1 / 256, False)})
-    conv = Conv(
-        input="picture", output="conv", weights=random.integers(-1, 2, (8, 3, 3, 3)).astype(np.int8),
-        scales=np.full(8, 1, np.float32), bias=random.integers(-9, 9, 8).astype(np.float32) / 256, stride=1, padding=1,
-        groups=1, relu=relu,
-    )
-    network.push(conv, Stored(8, 1 / 256, not relu))
-    network.push(Upsample("conv", "up"), Stored(8, 1 / 256, not relu))
+    bias = random.integers(-9, 9, 8).astype(np.float32) / 256
+    weights = random.integers(-1, 2, (8, 3, 3, 3)).astype(np.int8)
+    for name, scale in (("conv", 1), ("other", 2)):
+        network.push(
+            Conv(input="picture", output=name, weights=weights, scales=np.full(8, scale, np.float32), bias=bias * scale,
+                 stride=1, padding=1, groups=1, relu=relu),
+            Stored(8, scale / 256, not relu),
+        )
+        network.push(Upsample(name, name + "_up"), Stored(8, scale / 256, not relu))
+    network.push(Add(("conv_up", "other_up"), "sum"), Stored(8, 1 / 256, not relu))
     return network
 
 

@@ -30,7 +30,8 @@ class LiteRt:
         file = tflite.write(network, size, SETTINGS[form][1])
         self.interpreter = litert.Interpreter(model_content=file, num_threads=threads)
         self.interpreter.allocate_tensors()
-        self.input = self.interpreter.get_input_details()[0]["index"]
+        taken = self.interpreter.get_input_details()[0]
+        self.input, self.input_zero = taken["index"], taken["quantization"][1]
         made = self.interpreter.get_output_details()[0]
         self.made, self.zero = made["index"], made["quantization"][1]
 
@@ -38,8 +39,8 @@ class LiteRt:
     def version() -> str:
         return f"LiteRT {__version__} (XNNPACK)"
 
-    def show(self, picture: np.ndarray) -> None:
-        shifted = (picture.astype(np.int16) - 128).astype(np.int8)
+    def show(self, values: np.ndarray) -> None:
+        shifted = (values.astype(np.int16) + self.input_zero).astype(np.int8)
         self.interpreter.set_tensor(self.input, shifted.transpose(1, 2, 0)[None])
 
     def run(self) -> None:

@@ -32,6 +32,7 @@ class OnnxRuntime:
 
     def __init__(self, network: Network, size: int, threads: int, form: str):
         self.form = SETTINGS[form][1]
+        self.taken = network.tensors[network.input]
         self.zero = self.form.zero_point(network.tensors[network.output])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -56,9 +57,9 @@ class OnnxRuntime:
     def version() -> str:
         return f"onnxruntime {onnxruntime.__version__}"
 
-    def show(self, picture: np.ndarray) -> None:
-        self.picture = self.form.picture(picture)
-        self.binding.bind_cpu_input(self.session.get_inputs()[0].name, self.picture)
+    def show(self, values: np.ndarray) -> None:
+        self.values = self.form.store(values, self.taken)
+        self.binding.bind_cpu_input(self.session.get_inputs()[0].name, self.values)
 
     def run(self) -> None:
         self.session.run_with_iobinding(self.binding)

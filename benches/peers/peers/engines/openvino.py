@@ -32,6 +32,7 @@ class OpenVino:
 
     def __init__(self, network: Network, size: int, threads: int, form: str):
         self.form = SETTINGS[form][1]
+        self.taken = network.tensors[network.input]
         self.zero = self.form.zero_point(network.tensors[network.output])
         core = openvino.Core()
         model = core.read_model(qdq.write(network, size, self.form).SerializeToString())
@@ -43,9 +44,9 @@ class OpenVino:
     def version() -> str:
         return f"OpenVINO {openvino.__version__.split('-')[0]}"
 
-    def show(self, picture: np.ndarray) -> None:
-        self.picture = openvino.Tensor(self.form.picture(picture))
-        self.request.set_input_tensor(self.picture)
+    def show(self, values: np.ndarray) -> None:
+        self.values = openvino.Tensor(self.form.store(values, self.taken))
+        self.request.set_input_tensor(self.values)
 
     def run(self) -> None:
         self.request.infer()

@@ -8,9 +8,9 @@ from ..network import Network
 
 
 class Peer(Protocol):
-    """One network loaded into one engine, with the picture in the engine's own memory.
+    """One network loaded into one engine, with its input in the engine's own memory.
 
-    ``run`` is what is timed: from the stored picture to the stored output, without copies that a program would
+    ``run`` is what is timed: from the stored input to the stored output, without copies that a program would
     not need.
     """
 
@@ -22,8 +22,8 @@ class Peer(Protocol):
     @staticmethod
     def version() -> str: ...
 
-    def show(self, picture: np.ndarray) -> None:
-        """Takes the picture, uint8 ``[3, H, W]``."""
+    def show(self, values: np.ndarray) -> None:
+        """Takes the input, stored values with zero point 0 ``[C, H, W]``: of a network, the picture's bytes."""
 
     def run(self) -> None: ...
 
