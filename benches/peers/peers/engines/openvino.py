@@ -1,9 +1,9 @@
 """OpenVINO on the CPU, hint LATENCY, one stream.
 
-It is fastest with activations as they are stored (signed int8 with zero point 0: no zero point to correct for) and
-float biases; pairs around pooling and upsampling cost it a pass each. A sum that it cannot join to a convolution
-may read one operand as float (two sums of ``table1`` do, on processors with bfloat16 as bfloat16); the form with
-pairs that keeps those in int8, too, is slower. int8 throughout it refuses to compile.
+Activations as they are stored, with float biases, are as fast as any form; pairs around pooling and upsampling can
+cost it a pass each. A sum that it cannot join to a convolution may read one operand as float (two sums of ``table1``
+do, on processors with bfloat16 as bfloat16); uint8 with pairs keeps those in int8, too, and was slower. int8
+throughout, which needs zero point -128, it refuses to compile.
 """
 
 from collections import Counter
