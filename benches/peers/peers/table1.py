@@ -18,7 +18,9 @@ MAC per pixel of the picture, at the scale where each part runs::
                                                   together                        5,846.5
 
 It has no 1x1 projection skips. The sum leaves 144 for the head: a 3x3 convolution of 16 channels; with a 1x1 head
-it would be 5,718.5. The encoder is added where a tensor of the same size and width exists: the two pooled ones.
+it would be 5,718.5. What is added from the encoder costs no MAC, so the number does not tell it: here the two pooled
+tensors, which have the size and width of what they are added to, and nothing at full size, so that an engine may
+stream rows there.
 
 Weights are drawn with a fixed seed: time does not depend on them, and what an engine gets wrong shows as well.
 Activation thresholds are the power of two above the largest value on a given picture.
