@@ -1,6 +1,7 @@
 //! `qsegment bench`: figures with their definition, source and quality, and what they mean.
 
 mod emulator;
+mod engine;
 mod machine;
 mod system;
 
@@ -21,6 +22,7 @@ pub(crate) struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 enum BenchCommand {
+    Engine(engine::EngineArgs),
     System(system::SystemArgs),
 }
 
@@ -31,6 +33,7 @@ pub(crate) fn bench(
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
     match args.command {
+        BenchCommand::Engine(args) => engine::engine(&args, config, form, out),
         BenchCommand::System(args) => system::system(args, config, form, out),
     }
 }

@@ -99,6 +99,13 @@ impl Kernel {
         Self::ALL.into_iter().rfind(|kernel| kernel.is_here()).unwrap_or(Self::Scalar)
     }
 
+    /// Does the kernel's dot products of bytes in registers and nothing else, for a benchmark to time: how many
+    /// multiply-accumulates it did in `rounds` rounds, or `None` where the kernel has no such instruction.
+    #[must_use]
+    pub fn dot_products(self, rounds: usize) -> Option<u64> {
+        Instructions::detect(self)?.dot_products(rounds)
+    }
+
     /// As [`KERNEL_VARIABLE`] wants it.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -41,6 +41,13 @@ impl Avx512 {
         self.avx2
     }
 
+    /// Does `rounds` times 24 dot products in registers, as many as sums fit beside weights and input, and nothing
+    /// else; how many multiply-accumulates that were.
+    pub(super) fn dot_products(self, rounds: usize) -> u64 {
+        // SAFETY: `self` proves the features, which is the function's whole contract.
+        unsafe { dot_products(rounds) }
+    }
+
     pub(super) fn dense(self, dense: &Dense, rows: &[&[u8]], out: Out<'_>) {
         let Weights::Bytes(weights) = &dense.weights else { return };
         // SAFETY: `self` proves the features; the caller has checked the lengths of the rows.
@@ -54,6 +61,22 @@ impl Avx512 {
         // SAFETY: `self` proves the features; the caller has checked the lengths of the rows.
         unsafe { depthwise_row(depthwise, three, input, out) }
     }
+}
+
+/// # Safety
+/// The features of [`Avx512`].
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vbmi")]
+unsafe fn dot_products(rounds: usize) -> u64 {
+    let four = _mm512_set1_epi32(std::hint::black_box(0x0102_0304));
+    let weights = _mm512_set1_epi8(std::hint::black_box(1));
+    let mut sums = [_mm512_setzero_si512(); 24];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = _mm512_dpbusd_epi32(*sum, four, weights);
+        }
+    }
+    std::hint::black_box(sums);
+    24 * 64 * rounds as u64
 }
 
 /// # Safety

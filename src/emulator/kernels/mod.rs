@@ -156,6 +156,21 @@ impl Instructions {
         }
     }
 
+    /// Does dot products of bytes in registers and nothing else, `rounds` times as many as fit there; how many
+    /// multiply-accumulates that were. `None` for kernels that do not live on that instruction.
+    pub(super) fn dot_products(self, rounds: usize) -> Option<u64> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::YmmVnni(vnni) => Some(vnni.dot_products(rounds)),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(avx512) => Some(avx512.dot_products(rounds)),
+            _ => {
+                let _ = rounds;
+                None
+            }
+        }
+    }
+
     /// What the byte that a dense convolution multiplies exceeds the stored number by. The instructions for bytes
     /// want one factor unsigned (x86-64) or both signed (aarch64).
     pub(super) fn surplus(self, signed: bool) -> i32 {

@@ -40,6 +40,16 @@ impl YmmVnni {
         self.avx2
     }
 
+    /// Does `rounds` times twelve dot products in registers and nothing else; how many multiply-accumulates that were.
+    pub(super) fn dot_products(self, rounds: usize) -> u64 {
+        match self.encoding {
+            // SAFETY: `self` proves the features, which is the function's whole contract.
+            Encoding::AvxVnni => unsafe { avx_vnni::dot_products(rounds) },
+            // SAFETY: `self` proves the features, which is the function's whole contract.
+            Encoding::Avx512 => unsafe { avx512::dot_products(rounds) },
+        }
+    }
+
     pub(super) fn dense(self, dense: &Dense, rows: &[&[u8]], out: Out<'_>) {
         let Weights::Bytes(weights) = &dense.weights else { return };
         match self.encoding {
@@ -61,11 +71,27 @@ fn halves(bytes: &Bytes) -> [__m256i; 2] {
     [low, high]
 }
 
-/// One row of every block of output channels, with one of the two encodings.
+/// What is done with one of the two encodings.
 macro_rules! encoded {
     ($name:ident, $features:literal, $dot:ident) => {
         mod $name {
             use super::{_mm256_set1_epi32, Bytes, Dense, Finish, Out, halves, $dot};
+
+            /// # Safety
+            /// The features.
+            #[target_feature(enable = $features)]
+            pub(super) unsafe fn dot_products(rounds: usize) -> u64 {
+                let four = _mm256_set1_epi32(std::hint::black_box(0x0102_0304));
+                let weights = _mm256_set1_epi32(std::hint::black_box(0x0101_0101));
+                let mut sums = [_mm256_set1_epi32(0); 12];
+                for _ in 0..rounds {
+                    for sum in &mut sums {
+                        *sum = $dot(*sum, four, weights);
+                    }
+                }
+                std::hint::black_box(sums);
+                12 * 32 * rounds as u64
+            }
 
             /// # Safety
             /// The features; the rows are as long as [`super::super::check`] asks.
