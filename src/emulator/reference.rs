@@ -37,30 +37,46 @@ pub fn run(graph: &Graph, input: &[u8]) -> Vec<Vec<u8>> {
 /// When an input does not have the length of its tensor.
 #[must_use]
 pub fn run_node(graph: &Graph, node: &Node, inputs: &[&[u8]]) -> Vec<u8> {
-    let read: Vec<Stored<'_>> = node
-        .inputs
-        .iter()
-        .zip(inputs)
-        .map(|(&tensor, bytes)| Stored::new(&graph.tensors()[tensor], bytes))
-        .collect();
+    let specs: Vec<TensorSpec> = node.inputs.iter().map(|&i| graph.tensors()[i].clone()).collect();
+    for (spec, bytes) in specs.iter().zip(inputs) {
+        assert_eq!(bytes.len(), spec.len_bytes(), "stored bytes of tensor {:?}", spec.name);
+    }
+    let read = |input: usize, [channel, row, column]: [usize; 3]| {
+        let spec = &specs[input];
+        spec.widen(inputs[input][(channel * spec.height + row) * spec.width + column])
+    };
     let output = &graph.tensors()[node.output];
     let mut stored = Vec::with_capacity(output.len_bytes());
     for channel in 0..output.channels {
         for row in 0..output.height {
             for column in 0..output.width {
-                let at = [channel, row, column];
-                let real = match &node.op {
-                    Op::Conv(conv) => convolve(conv, &read[0], at),
-                    Op::Add => read[0].real(at) + read[1].real(at),
-                    Op::MaxPool(window) => max_pool(window, &read[0], at),
-                    Op::Resize(to) => resize(*to, &read[0], at),
-                    Op::Copy => read[0].real(at),
-                };
-                stored.push(quantise(real, node.activation, output));
+                stored.push(value(node, &specs, output, &read, [channel, row, column]));
             }
         }
     }
     stored
+}
+
+/// The stored byte of `node`'s output at channel, row, column.
+///
+/// `read` gives the stored number of an input at a place, so that an engine can compute what it has no fast
+/// kernel for over a layout of its own, exact by construction. `inputs`: in the order of the node's.
+pub(super) fn value(
+    node: &Node,
+    inputs: &[TensorSpec],
+    output: &TensorSpec,
+    read: &impl Read,
+    at: [usize; 3],
+) -> u8 {
+    let input = |index: usize| Input { spec: &inputs[index], index, read };
+    let real = match &node.op {
+        Op::Conv(conv) => convolve(conv, &input(0), at),
+        Op::Add => input(0).real(at) + input(1).real(at),
+        Op::MaxPool(window) => max_pool(window, &input(0), at),
+        Op::Resize(to) => resize(*to, &input(0), at),
+        Op::Copy => input(0).real(at),
+    };
+    quantise(real, node.activation, output)
 }
 
 /// Applies `activation` to a real number and stores it in the steps of `output`.
@@ -82,21 +98,21 @@ pub fn quantise(real: f32, activation: Activation, output: &TensorSpec) -> u8 {
     byte
 }
 
-/// A tensor's stored bytes.
-struct Stored<'a> {
+/// Gives the stored number of an input, by its index among the node's, at channel, row, column.
+pub(super) trait Read: Fn(usize, [usize; 3]) -> i32 {}
+
+impl<F: Fn(usize, [usize; 3]) -> i32> Read for F {}
+
+/// One input of a node, read through the caller's layout.
+struct Input<'a, R> {
     spec: &'a TensorSpec,
-    bytes: &'a [u8],
+    index: usize,
+    read: &'a R,
 }
 
-impl<'a> Stored<'a> {
-    fn new(spec: &'a TensorSpec, bytes: &'a [u8]) -> Self {
-        assert_eq!(bytes.len(), spec.len_bytes(), "stored bytes of tensor {:?}", spec.name);
-        Self { spec, bytes }
-    }
-
-    fn stored(&self, [channel, row, column]: [usize; 3]) -> i32 {
-        let TensorSpec { height, width, .. } = self.spec;
-        self.spec.widen(self.bytes[(channel * height + row) * width + column])
+impl<R: Read> Input<'_, R> {
+    fn stored(&self, at: [usize; 3]) -> i32 {
+        (self.read)(self.index, at)
     }
 
     fn real(&self, at: [usize; 3]) -> f32 {
@@ -104,7 +120,7 @@ impl<'a> Stored<'a> {
     }
 }
 
-fn convolve(conv: &Conv, input: &Stored<'_>, [channel, row, column]: [usize; 3]) -> f32 {
+fn convolve<R: Read>(conv: &Conv, input: &Input<'_, R>, [channel, row, column]: [usize; 3]) -> f32 {
     let group = channel / (conv.out_channels / conv.groups);
     let [kernel_rows, kernel_columns] = conv.window.kernel;
     let mut sum = 0_i32;
@@ -127,7 +143,11 @@ fn convolve(conv: &Conv, input: &Stored<'_>, [channel, row, column]: [usize; 3])
     sum as f32 * multiplier + conv.bias[channel]
 }
 
-fn max_pool(window: &Window, input: &Stored<'_>, [channel, row, column]: [usize; 3]) -> f32 {
+fn max_pool<R: Read>(
+    window: &Window,
+    input: &Input<'_, R>,
+    [channel, row, column]: [usize; 3],
+) -> f32 {
     let mut largest = i32::MIN;
     for kernel_row in 0..window.kernel[0] {
         for kernel_column in 0..window.kernel[1] {
@@ -140,7 +160,7 @@ fn max_pool(window: &Window, input: &Stored<'_>, [channel, row, column]: [usize;
     largest as f32 * input.spec.scale
 }
 
-fn resize(to: ResizeTo, input: &Stored<'_>, [channel, row, column]: [usize; 3]) -> f32 {
+fn resize<R: Read>(to: ResizeTo, input: &Input<'_, R>, [channel, row, column]: [usize; 3]) -> f32 {
     let y = to.source(0, row, input.spec.height);
     let x = to.source(1, column, input.spec.width);
     input.real([channel, y, x])

@@ -13,8 +13,8 @@
 //! 128 times the sum of its weights, is known beforehand and taken off where the sum begins. The picture has
 //! four bytes a pixel, not sixteen.
 //!
-//! What has no kernel of its own (odd poolings, depthwise windows other than 3 x 3) is computed by the loops
-//! of `plain.rs` on the same layout.
+//! What has no kernel of its own (odd poolings, depthwise windows other than 3 x 3) is computed one number
+//! at a time by `plain.rs`, on the same layout.
 
 mod map;
 mod plain;
@@ -35,7 +35,8 @@ pub(super) struct Engine {
     output: TensorSpec,
     places: Vec<Place>,
     output_at: usize,
-    steps: Vec<(Step, [usize; 2], usize)>,
+    /// Each with the tensors it reads and the one it makes.
+    steps: Vec<(Step, Vec<usize>, usize)>,
     buffers: Vec<Vec<u8>>,
 }
 
@@ -50,10 +51,10 @@ impl Engine {
     pub(super) fn new(network: &Network, vnni: Vnni) -> Self {
         let graph = network.graph();
         let maps = maps(graph);
-        let steps = graph.nodes().iter().map(|node| {
-            let inputs = [node.inputs[0], *node.inputs.last().unwrap_or(&node.inputs[0])];
-            (Step::new(graph, node, inputs, &maps, vnni), inputs, node.output)
-        });
+        let steps = graph
+            .nodes()
+            .iter()
+            .map(|node| (Step::new(graph, node, &maps, vnni), node.inputs.clone(), node.output));
         let steps = steps.collect();
         let lens: Vec<usize> = maps.iter().map(Map::len_bytes).collect();
         let (assigned, sizes) = assign_buffers(graph, &lens);
@@ -78,12 +79,12 @@ impl Engine {
             let Place { map: to, buffer } = &self.places[*output];
             // Taken out so that it can be written while others are read; a Vec moves without allocation.
             let mut made = std::mem::take(&mut self.buffers[*buffer]);
-            let read = inputs.map(|tensor| {
-                let Place { map, buffer } = &self.places[tensor];
+            let input = |index: usize| {
+                let Place { map, buffer } = &self.places[inputs[index]];
                 (map, self.buffers[*buffer].as_slice())
-            });
+            };
             to.clear_border(&mut made);
-            step.run(read, (to, &mut made));
+            step.run(&input, (to, &mut made));
             self.buffers[*buffer] = made;
         }
         let Place { map, buffer } = &self.places[self.output_at];

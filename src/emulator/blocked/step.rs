@@ -1,7 +1,7 @@
 //! One node, prepared for the blocked layout.
 
 use super::map::Map;
-use super::plain;
+use super::plain::{self, Plain};
 use crate::emulator::graph::{Activation, Conv, Graph, Node, Op, ResizeTo, TensorSpec, Window};
 use crate::emulator::kernels::spatial::sources;
 use crate::emulator::kernels::vnni::{self, Affine, Clip, Out, Vnni, Weights};
@@ -19,28 +19,22 @@ pub(super) struct Step {
 enum Kernel {
     Dense(vnni::Dense, Window),
     Depthwise(vnni::Depthwise),
-    PlainConv(plain::Convolution),
     Add(vnni::Add),
-    PlainAdd(plain::Add),
     /// 2 x 2, stride 2, no padding.
     MaxPool,
-    PlainMaxPool(Window),
     /// The input row of each output row, the input column of each output column.
     Pick([Vec<usize>; 2]),
+    /// Whatever has no kernel of its own.
+    Plain(Plain),
 }
 
 impl Step {
-    pub(super) fn new(
-        graph: &Graph,
-        node: &Node,
-        inputs: [usize; 2],
-        maps: &[Map],
-        vnni: Vnni,
-    ) -> Self {
-        let [a, b] = inputs.map(|tensor| &graph.tensors()[tensor]);
-        let output = &graph.tensors()[node.output];
-        let (activation, from) = (node.activation, &maps[inputs[0]]);
-        let is_clip = activation != Activation::Sigmoid;
+    pub(super) fn new(graph: &Graph, node: &Node, maps: &[Map], vnni: Vnni) -> Self {
+        let input = |index: usize| &graph.tensors()[node.inputs[index]];
+        let (a, output) = (input(0), &graph.tensors()[node.output]);
+        let (activation, from) = (node.activation, &maps[node.inputs[0]]);
+        let is_clip = matches!(activation, Activation::None | Activation::Relu);
+        let plain = || Kernel::Plain(Plain::new(graph, node));
         let pick = |to: Option<ResizeTo>| {
             Kernel::Pick(sources(to, [a.height, a.width], [output.height, output.width]))
         };
@@ -51,34 +45,26 @@ impl Step {
             Op::Conv(conv) if is_clip && !conv.is_depthwise() => {
                 Kernel::Dense(dense(conv, activation, [a, output], from), conv.window)
             }
-            Op::Conv(conv) => {
-                let (conv, output) = (conv.clone(), output.clone());
-                let input_scale = a.scale;
-                Kernel::PlainConv(plain::Convolution { conv, activation, input_scale, output })
+            Op::Add if is_clip => {
+                add(activation, [a, input(1)], output).map_or_else(plain, Kernel::Add)
             }
-            Op::Add => match add(activation, [a, b], output) {
-                Some(add) if is_clip => Kernel::Add(add),
-                _ => Kernel::PlainAdd(plain::Add {
-                    scales: [a.scale, b.scale],
-                    activation,
-                    output: output.clone(),
-                }),
-            },
-            Op::MaxPool(window) => {
-                let halving = Window { kernel: [2, 2], stride: [2, 2], padding: [0; 4] };
-                if *window == halving { Kernel::MaxPool } else { Kernel::PlainMaxPool(*window) }
-            }
+            Op::MaxPool(window) if *window == HALVING => Kernel::MaxPool,
             Op::Resize(to) => pick(Some(*to)),
             Op::Copy => pick(None),
+            Op::Conv(_) | Op::Add | Op::MaxPool(_) => plain(),
         };
-        let copies = matches!(node.op, Op::MaxPool(_) | Op::Resize(_) | Op::Copy);
+        let copies = matches!(kernel, Kernel::MaxPool | Kernel::Pick(_));
         let table = if copies { plain::table(activation, a, output) } else { None };
         Self { kernel, table, vnni }
     }
 
-    /// Makes the whole tensor, except its border.
-    pub(super) fn run(&self, inputs: [(&Map, &[u8]); 2], (to, made): (&Map, &mut [u8])) {
-        let (from, map) = inputs[0];
+    /// Makes the whole tensor, except its border. `input` gives the map and the bytes of the node's n-th input.
+    pub(super) fn run<'a>(
+        &self,
+        input: &impl Fn(usize) -> (&'a Map, &'a [u8]),
+        (to, made): (&Map, &mut [u8]),
+    ) {
+        let (from, map) = input(0);
         match &self.kernel {
             Kernel::Dense(dense, window) => {
                 let down = window.stride[0] * from.row_stride();
@@ -103,9 +89,9 @@ impl Step {
                     }
                 }
             }
-            Kernel::PlainConv(conv) => conv.run((from, map), (to, made)),
-            Kernel::PlainAdd(add) => add.run(inputs, (to, made)),
+            Kernel::Plain(plain) => plain.run(input, (to, made)),
             Kernel::Add(add) => {
+                let inputs = [(from, map), input(1)];
                 for (block, y) in rows(to) {
                     let read = inputs.map(|(from, map)| {
                         let row = from.row(block, y);
@@ -125,7 +111,6 @@ impl Step {
                     self.vnni.max_pool_2x2(read, &mut made[row..row + to.row_len()]);
                 }
             }
-            Kernel::PlainMaxPool(window) => plain::max_pool(window, (from, map), (to, made)),
             Kernel::Pick([from_rows, from_columns]) => {
                 for (block, y) in rows(to) {
                     let row = to.row(block, y);
@@ -278,3 +263,6 @@ fn add(activation: Activation, inputs: [&TensorSpec; 2], output: &TensorSpec) ->
         clip: clip(activation, output),
     })
 }
+
+/// The one window of the pooling kernel.
+const HALVING: Window = Window { kernel: [2, 2], stride: [2, 2], padding: [0; 4] };
