@@ -5,8 +5,9 @@
 //!   Graph     Node { Conv, activation: Relu } -> Tensor    one node, every tensor is 8 bits
 //! ```
 //!
-//! Terms. *Stored*: the 8-bit number, u8 or i8 by [`TensorSpec::signed`]. *Real*: stored times
-//! [`TensorSpec::scale`]; the zero point is always 0.
+//! Terms. *Stored*: the 8-bit number, u8 or i8 by [`TensorSpec::signed`]. *Real*: stored less
+//! [`TensorSpec::zero_point`], times [`TensorSpec::scale`]. In an MCTQ file the scale is a power of two and the
+//! zero point 0.
 //!
 //! Shapes follow from the input's; [`Graph::with_input_size`] works them out anew for another one.
 
@@ -23,9 +24,11 @@ pub struct TensorSpec {
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Real value of one step; a power of two.
+    /// Real value of one step.
     pub scale: f32,
-    /// i8 if true, u8 else. Zero point is 0.
+    /// Stored number of the real zero.
+    pub zero_point: i32,
+    /// i8 if true, u8 else.
     pub signed: bool,
 }
 
@@ -46,6 +49,20 @@ impl TensorSpec {
     #[must_use]
     pub fn widen(&self, byte: u8) -> i32 {
         if self.signed { i32::from(byte.cast_signed()) } else { i32::from(byte) }
+    }
+
+    /// The real number of a stored one; exact if the scale is a power of two, else rounded once.
+    #[must_use]
+    pub fn real(&self, stored: i32) -> f32 {
+        (stored - self.zero_point) as f32 * self.scale
+    }
+
+    /// Whether the scale is a power of two and the zero point 0, as in every MCTQ file: shifts and divisions
+    /// by the scale are exact, and a stored zero is a real one.
+    #[must_use]
+    pub fn is_power_of_two(&self) -> bool {
+        const MANTISSA: u32 = 0x007f_ffff;
+        self.zero_point == 0 && self.scale.is_normal() && self.scale.to_bits() & MANTISSA == 0
     }
 }
 
@@ -211,6 +228,14 @@ impl Graph {
             _ => 0,
         };
         self.nodes.iter().map(count).sum()
+    }
+
+    /// Whether [`TensorSpec::is_power_of_two`] holds for all that `node` reads and makes. Kernels that shift,
+    /// or take a stored zero for a real one, may take these nodes only.
+    #[must_use]
+    pub fn has_powers_of_two(&self, node: &Node) -> bool {
+        let tensors = node.inputs.iter().chain([&node.output]);
+        tensors.into_iter().all(|&tensor| self.tensors[tensor].is_power_of_two())
     }
 }
 

@@ -251,7 +251,15 @@ impl<'a> Loader<'a> {
             node.inputs.iter().map(|&i| &self.graph.tensors[i]).collect();
         let [channels, height, width] = node.output_shape(&inputs)?;
         let name = name.to_owned();
-        self.graph.tensors.push(TensorSpec { name, channels, height, width, scale, signed });
+        self.graph.tensors.push(TensorSpec {
+            name,
+            channels,
+            height,
+            width,
+            scale,
+            zero_point: 0,
+            signed,
+        });
         self.graph.nodes.push(node);
         Ok(output)
     }
@@ -289,8 +297,9 @@ fn picture_spec(input: &ValueInfoProto) -> Result<TensorSpec, LoadError> {
         return Err(model(&what, format!("shape {dims:?} (0: left open)"), "fixed [1, C, H, W]"));
     };
     // Scale and sign are filled in when its quantiser is met; `Value::Picture` guards that it is.
-    let (scale, signed) = (1.0, false);
-    let spec = TensorSpec { name: input.name.clone(), channels, height, width, scale, signed };
+    let (scale, zero_point, signed) = (1.0, 0, false);
+    let name = input.name.clone();
+    let spec = TensorSpec { name, channels, height, width, scale, zero_point, signed };
     check_size(&spec.name, [channels, height, width])?;
     Ok(spec)
 }

@@ -16,6 +16,7 @@ use super::kernels::pointwise::{Add, Table};
 use super::kernels::requantise::widen_i16;
 use super::kernels::spatial::{MaxPool, Pick};
 use super::kernels::winograd::Winograd;
+use super::reference;
 
 /// The network with all its buffers, ready to run without allocation.
 #[derive(Debug)]
@@ -38,12 +39,14 @@ struct Place {
 #[derive(Debug)]
 struct Step {
     kernel: Kernel,
-    inputs: [usize; 2],
+    inputs: Vec<usize>,
     output: usize,
 }
 
 #[derive(Debug)]
 enum Kernel {
+    /// Whatever has no kernel of its own, by the reference's arithmetic.
+    Plain(Plain),
     Dense(Dense),
     Winograd(Winograd),
     Depthwise(Depthwise),
@@ -85,16 +88,18 @@ impl Engine {
             let Place { layout: to, buffer } = &self.places[step.output];
             // Taken out so that it can be written while others are read; a Vec moves without allocation.
             let mut made = std::mem::take(&mut self.buffers[*buffer]);
-            let [a, b] = step.inputs.map(|tensor| {
-                let Place { layout, buffer } = &self.places[tensor];
+            let input = |index: usize| {
+                let Place { layout, buffer } = &self.places[step.inputs[index]];
                 (layout, self.buffers[*buffer].as_slice())
-            });
+            };
+            let a = input(0);
             let to = (to, made.as_mut_slice());
             match &mut step.kernel {
                 Kernel::Dense(dense) => dense.run(a, to),
                 Kernel::Winograd(winograd) => winograd.run(a, to),
                 Kernel::Depthwise(depthwise) => depthwise.run(a, to),
-                Kernel::Add(add) => add.run([a, b], to),
+                Kernel::Add(add) => add.run([a, input(1)], to),
+                Kernel::Plain(plain) => plain.run(&input, to),
                 Kernel::MaxPool(pool) => pool.run(a, to),
                 Kernel::Pick(pick) => pick.run(a, to),
             }
@@ -116,7 +121,7 @@ fn layouts(graph: &Graph) -> Vec<Layout> {
     // Only dense convolutions manage without whole vectors of lanes; a picture has three channels.
     let mut narrow = graph.input().channels <= 4;
     for node in graph.nodes() {
-        let wanted = border(node, &graph.tensors()[node.output]);
+        let wanted = border(graph, node, &graph.tensors()[node.output]);
         for &tensor in &node.inputs {
             borders[tensor] = std::array::from_fn(|i| wanted[i].max(borders[tensor][i]));
         }
@@ -131,22 +136,70 @@ fn layouts(graph: &Graph) -> Vec<Layout> {
 }
 
 /// Pixels around the picture that `node` reads.
-fn border(node: &Node, output: &TensorSpec) -> [usize; 4] {
+fn border(graph: &Graph, node: &Node, output: &TensorSpec) -> [usize; 4] {
     let Op::Conv(conv) = &node.op else { return [0; 4] };
+    if !has_kernel(graph, node) {
+        return [0; 4];
+    }
     let [above, left, below, right] = conv.window.padding;
     let [rows, columns] = Winograd::overhang(&conv.window, output);
     [above, left, below + rows, right + columns]
 }
 
+/// Whether a node is not left to [`Plain`].
+fn has_kernel(graph: &Graph, node: &Node) -> bool {
+    graph.has_powers_of_two(node)
+}
+
+/// Any node, one number at a time.
+#[derive(Debug)]
+struct Plain {
+    node: Node,
+    inputs: Vec<TensorSpec>,
+    output: TensorSpec,
+}
+
+impl Plain {
+    fn new(graph: &Graph, node: &Node) -> Self {
+        let spec = |&tensor: &usize| graph.tensors()[tensor].clone();
+        let inputs = node.inputs.iter().map(spec).collect();
+        Self { inputs, output: spec(&node.output), node: node.clone() }
+    }
+
+    fn run<'a>(
+        &self,
+        input: &impl Fn(usize) -> (&'a Layout, &'a [i16]),
+        (to, made): (&Layout, &mut [i16]),
+    ) {
+        let read = |index: usize, [channel, y, x]: [usize; 3]| {
+            let (from, map) = input(index);
+            i32::from(from.row(map, y)[x * from.lanes + channel])
+        };
+        to.clear_border(made);
+        for y in 0..to.height {
+            let row = to.row_mut(made, y);
+            for (x, pixel) in row.chunks_exact_mut(to.lanes).enumerate() {
+                for (channel, number) in pixel.iter_mut().enumerate().take(self.output.channels) {
+                    let at = [channel, y, x];
+                    let byte = reference::value(&self.node, &self.inputs, &self.output, &read, at);
+                    *number = widen_i16(&self.output, byte);
+                }
+            }
+        }
+    }
+}
+
 fn step(graph: &Graph, node: &Node, layouts: &[Layout]) -> Step {
-    let inputs = [node.inputs[0], *node.inputs.last().unwrap_or(&node.inputs[0])];
-    let [a, b] = inputs.map(|tensor| &graph.tensors()[tensor]);
+    let inputs = node.inputs.clone();
+    let input = |index: usize| &graph.tensors()[node.inputs[index]];
+    let a = input(0);
     let output = &graph.tensors()[node.output];
     let table = || Table::new(node.activation, a, output);
     let pick = |to| {
         Kernel::Pick(Pick::new(to, [a.height, a.width], [output.height, output.width], table()))
     };
     let kernel = match &node.op {
+        _ if !has_kernel(graph, node) => Kernel::Plain(Plain::new(graph, node)),
         Op::Conv(conv) if conv.is_depthwise() => {
             Kernel::Depthwise(Depthwise::new(conv, node.activation, [a, output]))
         }
@@ -158,7 +211,7 @@ fn step(graph: &Graph, node: &Node, layouts: &[Layout]) -> Step {
                 Kernel::Dense(Dense::new(conv, node.activation, [a, output], lanes))
             }
         }
-        Op::Add => Kernel::Add(Add::new(node.activation, [a, b], output)),
+        Op::Add => Kernel::Add(Add::new(node.activation, [a, input(1)], output)),
         Op::MaxPool(window) => Kernel::MaxPool(MaxPool { window: *window, table: table() }),
         Op::Resize(to) => pick(Some(*to)),
         Op::Copy => pick(None),

@@ -1,15 +1,17 @@
 //! The definition of the arithmetic: obvious loops, no cleverness. Never optimise this.
 //!
 //! ```text
-//!   Conv      sum  = sum of x * w                  int32, exact
+//!   x         (q - zero point) * scale             float32; exact where the scale is a power of two
+//!   Conv      sum  = sum of (q - zero point) * w   int32, exact; outside the picture lies 0
 //!             y    = f32(f32(sum * m) + b)         m = f32(scale of x * scale of w); two roundings, no FMA
-//!   Add       y    = x1 * s1 + x2 * s2             exact: the scales are powers of two
+//!   Add       y    = f32(x1 + x2)                  exact for powers of two
 //!   MaxPool, Resize, Copy
-//!             y    = x * s                         exact
+//!             y    = x
 //!   then      y    = activation(y)
-//!             q    = clip(round_half_even(y / s))  exact division: s is a power of two
+//!             q    = clip(round_half_even(f32(y / scale)) + zero point)
 //! ```
 //!
+//! The division is exact for powers of two.
 //! A sigmoid is computed in float64 and rounded once, straight to the stored number. Every fast kernel
 //! equals this in each bit; against onnxruntime single elements differ by one step, since it sums in
 //! float32 in an order of its own.
@@ -88,7 +90,8 @@ pub fn quantise(real: f32, activation: Activation, output: &TensorSpec) -> u8 {
         Activation::Sigmoid => 1.0 / (1.0 + (-f64::from(real)).exp()) / f64::from(output.scale),
     };
     let (low, high) = output.range();
-    let clipped = steps.round_ties_even().clamp(f64::from(low), f64::from(high));
+    let stored = steps.round_ties_even() + f64::from(output.zero_point);
+    let clipped = stored.clamp(f64::from(low), f64::from(high));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -115,8 +118,13 @@ impl<R: Read> Input<'_, R> {
         (self.read)(self.index, at)
     }
 
+    /// In steps, so that the real zero is 0.
+    fn steps(&self, at: [usize; 3]) -> i32 {
+        self.stored(at) - self.spec.zero_point
+    }
+
     fn real(&self, at: [usize; 3]) -> f32 {
-        self.stored(at) as f32 * self.spec.scale
+        self.spec.real(self.stored(at))
     }
 }
 
@@ -134,7 +142,7 @@ fn convolve<R: Read>(conv: &Conv, input: &Input<'_, R>, [channel, row, column]: 
                     let kernel = channel * conv.group_channels + group_channel;
                     let weight =
                         (kernel * kernel_rows + kernel_row) * kernel_columns + kernel_column;
-                    sum += input.stored([plane, y, x]) * i32::from(conv.weights[weight]);
+                    sum += input.steps([plane, y, x]) * i32::from(conv.weights[weight]);
                 }
             }
         }
@@ -157,7 +165,7 @@ fn max_pool<R: Read>(
             }
         }
     }
-    largest as f32 * input.spec.scale
+    input.spec.real(largest)
 }
 
 fn resize<R: Read>(to: ResizeTo, input: &Input<'_, R>, [channel, row, column]: [usize; 3]) -> f32 {

@@ -50,7 +50,7 @@ pub(super) fn table(
 ) -> Option<Box<[u8; 256]>> {
     let offset = |spec: &TensorSpec| if spec.signed { 128 } else { 0 };
     let entry = |byte: u8| {
-        let real = from.widen(byte ^ offset(from)) as f32 * from.scale;
+        let real = from.real(from.widen(byte ^ offset(from)));
         reference::quantise(real, activation, to) ^ offset(to)
     };
     let table: [u8; 256] = std::array::from_fn(|byte| entry(byte.to_le_bytes()[0]));

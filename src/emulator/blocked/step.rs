@@ -39,6 +39,7 @@ impl Step {
             Kernel::Pick(sources(to, [a.height, a.width], [output.height, output.width]))
         };
         let kernel = match &node.op {
+            _ if !graph.has_powers_of_two(node) => plain(),
             Op::Conv(conv) if is_clip && conv.is_depthwise() && is_three(&conv.window) => {
                 Kernel::Depthwise(depthwise(conv, activation, [a, output]))
             }

@@ -73,7 +73,7 @@ impl Table {
         let mut entries = [0; 256];
         let mut changes = false;
         for byte in 0..=u8::MAX {
-            let real = input.widen(byte) as f32 * input.scale;
+            let real = input.real(input.widen(byte));
             let stored = widen_i16(output, reference::quantise(real, activation, output));
             changes |= stored != widen_i16(input, byte);
             entries[usize::from(byte)] = stored;
