@@ -7,15 +7,19 @@
 //! ```
 //!
 //! Between an operator and its quantiser values are real numbers; such a value may have one reader only
-//! (the quantiser, or one `Relu` or `Sigmoid` before it). `MaxPool` and `Resize` only pick stored numbers,
-//! so they need no quantiser. What this file does not know it refuses by name.
+//! (the quantiser, or one activation before it). `MaxPool`, nearest `Resize`, and `Concat` of tensors stored
+//! alike only pick stored numbers, so they need no quantiser. What this file does not know it refuses by name.
 //!
-//! Not read: QDQ files, several inputs or outputs, quantisers of other than 8 bits, dilation.
+//! Not read: QDQ files, several inputs or outputs, quantisers of other than 8 bits.
 
 mod attributes;
 mod constants;
+mod conv;
 mod error;
-mod operators;
+mod picture;
+mod pointwise;
+mod quantisers;
+mod weights;
 
 use std::collections::HashMap;
 
@@ -23,6 +27,7 @@ use prost::Message;
 
 use self::attributes::Attributes;
 pub use self::error::LoadError;
+use self::weights::Weights;
 use super::graph::{Activation, Graph, Node, Op, TensorSpec, check_size};
 use super::onnx::{
     self, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, data_type,
@@ -35,7 +40,7 @@ pub(super) fn load(file: &[u8]) -> Result<Graph, LoadError> {
         .graph
         .as_ref()
         .ok_or_else(|| LoadError::NotOnnx { reason: "it has no graph".to_owned() })?;
-    let mut loader = Loader::new(graph)?;
+    let mut loader = Loader::new(graph, opset(&model))?;
     for node in &graph.node {
         loader.add(node)?;
     }
@@ -57,16 +62,32 @@ pub(super) fn decode(file: &[u8]) -> Result<ModelProto, LoadError> {
     ModelProto::decode(file).map_err(|error| LoadError::NotOnnx { reason: error.to_string() })
 }
 
+/// Version of ONNX's own operators that the file is written in; 0 if it does not say.
+fn opset(model: &ModelProto) -> i64 {
+    let own = model.opset_import.iter().find(|set| matches!(&*set.domain, "" | "ai.onnx"));
+    own.map_or(0, |set| set.version)
+}
+
 /// What a name in the file stands for.
 enum Value<'a> {
-    /// A tensor of the graph.
+    /// The real numbers of a tensor of the graph.
     Stored(usize),
+    /// The class numbers of one, which nothing reads.
+    Classes(usize),
     /// A result that waits for its quantiser.
-    Real(Pending),
-    /// Weights of a convolution, quantised when it is met.
-    Weights { node: &'a NodeProto, weights: &'a TensorProto, thresholds: &'a TensorProto },
+    Real(Box<Pending>),
+    /// Constants through a quantiser; the convolution that takes them knows more.
+    Weights(Weights<'a>),
     /// The picture as real numbers; its quantiser makes tensor 0 of it.
     Picture,
+}
+
+/// How real numbers are stored in 8 bits.
+#[derive(Clone, Copy, PartialEq)]
+struct Steps {
+    scale: f32,
+    zero_point: i32,
+    signed: bool,
 }
 
 /// A node whose output scale is not known yet.
@@ -74,7 +95,10 @@ struct Pending {
     name: String,
     op: Op,
     activation: Activation,
+    slopes: Vec<f32>,
     inputs: Vec<usize>,
+    /// Whether the operator's every number is one of its inputs'.
+    picks: bool,
 }
 
 struct Loader<'a> {
@@ -83,12 +107,14 @@ struct Loader<'a> {
     graph: Graph,
     /// Weights read so far.
     weights: usize,
+    /// Version of ONNX's own operators.
+    opset: i64,
     /// How many inputs of nodes carry a name.
     readers: HashMap<&'a str, usize>,
 }
 
 impl<'a> Loader<'a> {
-    fn new(graph: &'a GraphProto) -> Result<Self, LoadError> {
+    fn new(graph: &'a GraphProto, opset: i64) -> Result<Self, LoadError> {
         let constants: HashMap<_, _> =
             graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
         // Files older than IR version 4 list their initialisers as inputs too.
@@ -106,6 +132,7 @@ impl<'a> Loader<'a> {
             values: HashMap::from([(input.name.as_str(), Value::Picture)]),
             graph: Graph { tensors: vec![picture], nodes: Vec::new(), output: 0 },
             weights: 0,
+            opset,
             readers,
         })
     }
@@ -123,35 +150,52 @@ impl<'a> Loader<'a> {
                 self.constants.insert(output, tensor);
                 return Ok(());
             }
-            ("" | "ai.onnx", "Conv") => Value::Real(self.conv(node)?),
-            ("" | "ai.onnx", "Add") => Value::Real(self.sum(node)?),
-            ("" | "ai.onnx", "MaxPool") => Value::Real(self.max_pool(node)?),
-            ("" | "ai.onnx", "Resize") => Value::Real(self.resize(node)?),
-            ("" | "ai.onnx", "Relu") => Value::Real(self.activation(node, Activation::Relu)?),
-            ("" | "ai.onnx", "Sigmoid") => Value::Real(self.activation(node, Activation::Sigmoid)?),
-            (QUANTISERS, "WeightsSymmetricQuantizer") => self.weights(node)?,
-            (QUANTISERS, "ActivationPOTQuantizer") => Value::Stored(self.quantise(node, output)?),
             ("" | "ai.onnx", "QuantizeLinear" | "DequantizeLinear") => {
                 return Err(LoadError::Qdq {
                     node: node.name.clone(),
                     operator: node.op_type.clone(),
                 });
             }
-            ("" | "ai.onnx", operator) => {
-                return Err(LoadError::Operator {
-                    node: node.name.clone(),
-                    operator: operator.to_owned(),
-                });
-            }
-            (domain, operator) => {
-                return Err(LoadError::Operator {
-                    node: node.name.clone(),
-                    operator: format!("{domain}.{operator}"),
-                });
-            }
+            ("" | "ai.onnx", "ArgMax") => Value::Classes(self.arg_max(node, output)?),
+            (QUANTISERS, "WeightsSymmetricQuantizer") => self.mctq_weights(node)?,
+            (QUANTISERS, "ActivationPOTQuantizer") => Value::Stored(self.quantise(node, output)?),
+            _ => Value::Real(Box::new(self.real(node)?)),
         };
         self.values.insert(output, value);
         Ok(())
+    }
+
+    /// A node whose result waits for its quantiser.
+    fn real(&mut self, node: &NodeProto) -> Result<Pending, LoadError> {
+        match (node.domain.as_str(), node.op_type.as_str()) {
+            ("" | "ai.onnx", operator) => match operator {
+                "Conv" => self.conv(node),
+                "ConvTranspose" => self.conv_transpose(node),
+                "Add" => self.sum(node),
+                "Mul" => self.product(node),
+                "Concat" => self.concat(node),
+                "MaxPool" => self.max_pool(node),
+                "AveragePool" => self.average_pool(node),
+                "GlobalAveragePool" => self.global_average_pool(node),
+                "Resize" => self.resize(node),
+                "Softmax" => self.softmax(node),
+                "Relu" => self.plain_activation(node, Activation::Relu),
+                "Sigmoid" => self.plain_activation(node, Activation::Sigmoid),
+                "HardSwish" => self.plain_activation(node, Activation::HardSwish),
+                "HardSigmoid" => self.hard_sigmoid(node),
+                "LeakyRelu" => self.leaky_relu(node),
+                "PRelu" => self.prelu(node),
+                "Clip" => self.clip(node),
+                _ => Err(LoadError::Operator {
+                    node: node.name.clone(),
+                    operator: operator.to_owned(),
+                }),
+            },
+            (domain, operator) => Err(LoadError::Operator {
+                node: node.name.clone(),
+                operator: format!("{domain}.{operator}"),
+            }),
+        }
     }
 
     fn finish(mut self, outputs: &'a [ValueInfoProto]) -> Result<Graph, LoadError> {
@@ -159,13 +203,17 @@ impl<'a> Loader<'a> {
             return Err(model("outputs", outputs.len(), "one, the mask"));
         };
         let output = output.name.as_str();
-        self.graph.output = match self.tensor(output)? {
+        let tensor = match self.values.get(output) {
+            Some(&Value::Classes(tensor)) => Some(tensor),
+            _ => self.tensor(output)?,
+        };
+        self.graph.output = match tensor {
             Some(tensor) if tensor > 0 => tensor,
             _ => {
                 return Err(model(
                     &format!("output {output:?}"),
                     "nothing, or real numbers",
-                    "the result of an ActivationPOTQuantizer",
+                    "the result of an ActivationPOTQuantizer or an ArgMax",
                 ));
             }
         };
@@ -185,19 +233,21 @@ impl<'a> Loader<'a> {
         if let Some(tensor) = self.tensor(name)? {
             return Ok(tensor);
         }
-        Err(if self.values.contains_key(name) {
-            refused(
-                node,
-                format!("input {name:?}, which is not quantised"),
-                "an ActivationPOTQuantizer between the two",
-            )
-        } else {
-            refused(
-                node,
-                format!("input {name:?}, which no earlier node makes"),
+        let (found, wanted) = match self.values.get(name) {
+            Some(Value::Classes(_)) => ("which are class numbers", "ArgMax as the last node"),
+            Some(Value::Weights(_)) => {
+                ("which is constant", "a tensor that depends on the picture")
+            }
+            Some(_) => ("which is not quantised", "an ActivationPOTQuantizer between the two"),
+            None if self.constants.contains_key(name) => {
+                ("which is constant", "a tensor that depends on the picture")
+            }
+            None => (
+                "which no earlier node makes",
                 "nodes in the order they run, and each real number with one reader",
-            )
-        })
+            ),
+        };
+        Err(refused(node, format!("input {name:?}, {found}"), wanted))
     }
 
     /// The tensor called `name`, if there is one. A pooled or resized picture needs no quantiser: it keeps
@@ -210,8 +260,8 @@ impl<'a> Loader<'a> {
             return Ok(None);
         };
         let input = &self.graph.tensors[pending.inputs[0]];
-        let (scale, signed) = (input.scale, input.signed);
-        let tensor = self.push(pending, name, scale, signed)?;
+        let steps = Steps::of(input);
+        let tensor = self.push(pending, name, steps)?;
         self.values.insert(name, Value::Stored(tensor));
         Ok(Some(tensor))
     }
@@ -227,7 +277,7 @@ impl<'a> Loader<'a> {
             _ => return None,
         }
         match self.values.remove_entry(name)? {
-            (name, Value::Real(pending)) => Some((name, pending)),
+            (name, Value::Real(pending)) => Some((name, *pending)),
             _ => None,
         }
     }
@@ -237,29 +287,17 @@ impl<'a> Loader<'a> {
         self.readers.get(name).is_some_and(|&readers| readers > 1)
     }
 
-    fn push(
-        &mut self,
-        pending: Pending,
-        name: &str,
-        scale: f32,
-        signed: bool,
-    ) -> Result<usize, LoadError> {
+    fn push(&mut self, pending: Pending, name: &str, steps: Steps) -> Result<usize, LoadError> {
         let output = self.graph.tensors.len();
-        let Pending { name: node_name, op, activation, inputs } = pending;
-        let node = Node { name: node_name, op, activation, inputs, output };
+        let Pending { name: node_name, op, activation, slopes, inputs, .. } = pending;
+        let node = Node { name: node_name, op, activation, slopes, inputs, output };
         let inputs: Vec<&TensorSpec> =
             node.inputs.iter().map(|&i| &self.graph.tensors[i]).collect();
         let [channels, height, width] = node.output_shape(&inputs)?;
         let name = name.to_owned();
-        self.graph.tensors.push(TensorSpec {
-            name,
-            channels,
-            height,
-            width,
-            scale,
-            zero_point: 0,
-            signed,
-        });
+        let Steps { scale, zero_point, signed } = steps;
+        let tensor = TensorSpec { name, channels, height, width, scale, zero_point, signed };
+        self.graph.tensors.push(tensor);
         self.graph.nodes.push(node);
         Ok(output)
     }
@@ -271,14 +309,29 @@ impl<'a> Loader<'a> {
     }
 }
 
-impl Pending {
-    fn new(node: &NodeProto, op: Op, inputs: Vec<usize>) -> Self {
-        Self { name: node.name.clone(), op, activation: Activation::None, inputs }
+impl Steps {
+    fn of(spec: &TensorSpec) -> Self {
+        Self { scale: spec.scale, zero_point: spec.zero_point, signed: spec.signed }
     }
 
-    /// Whether every number of the result is one of the input.
+    fn write(self, spec: &mut TensorSpec) {
+        (spec.scale, spec.zero_point, spec.signed) = (self.scale, self.zero_point, self.signed);
+    }
+}
+
+impl Pending {
+    fn new(node: &NodeProto, op: Op, inputs: Vec<usize>) -> Self {
+        let (activation, slopes) = (Activation::None, Vec::new());
+        Self { name: node.name.clone(), op, activation, slopes, inputs, picks: false }
+    }
+
+    fn picking(self) -> Self {
+        Self { picks: true, ..self }
+    }
+
+    /// Whether every number of the result is one of the inputs.
     fn only_picks(&self) -> bool {
-        self.activation == Activation::None && matches!(self.op, Op::MaxPool(_) | Op::Resize(_))
+        self.activation == Activation::None && self.picks
     }
 }
 
@@ -296,7 +349,7 @@ fn picture_spec(input: &ValueInfoProto) -> Result<TensorSpec, LoadError> {
     let Some(&[1, channels, height, width]) = sides.as_deref() else {
         return Err(model(&what, format!("shape {dims:?} (0: left open)"), "fixed [1, C, H, W]"));
     };
-    // Scale and sign are filled in when its quantiser is met; `Value::Picture` guards that it is.
+    // How it is stored is filled in when its quantiser is met; `Value::Picture` guards that it is.
     let (scale, zero_point, signed) = (1.0, 0, false);
     let name = input.name.clone();
     let spec = TensorSpec { name, channels, height, width, scale, zero_point, signed };

@@ -7,8 +7,9 @@
 //! ```
 //!
 //! `survey.rs` gathers the facts of any ONNX file, `preflight.rs` says whether the sensor will take it.
-//! The engine equals `reference.rs` in every bit. Operators other than those of [`graph::Op`] are refused
-//! at load. Timing is not modelled: how long [`Engine::run`] takes says nothing about the sensor.
+//! The engine equals `reference.rs` in every bit; what it has no kernel for it computes by that, over its own
+//! layout. Operators other than those of [`graph::Op`] are refused at load. Timing is not modelled: how long
+//! [`Engine::run`] takes says nothing about the sensor.
 
 mod blocked;
 mod engine;

@@ -8,7 +8,7 @@
 //! that fits best. All of it is decided and allocated in [`Engine::new`]; [`Engine::run`] allocates nothing.
 
 use super::Network;
-use super::graph::{Graph, Node, Op, TensorSpec};
+use super::graph::{Activation, Graph, Node, Op, TensorSpec};
 use super::kernels::Layout;
 use super::kernels::dense::Dense;
 use super::kernels::depthwise::Depthwise;
@@ -148,7 +148,10 @@ fn border(graph: &Graph, node: &Node, output: &TensorSpec) -> [usize; 4] {
 
 /// Whether a node is not left to [`Plain`].
 fn has_kernel(graph: &Graph, node: &Node) -> bool {
-    graph.has_powers_of_two(node)
+    let dilated = matches!(&node.op, Op::Conv(conv) if conv.window.dilation != [1, 1]);
+    let known =
+        matches!(node.activation, Activation::None | Activation::Relu | Activation::Sigmoid);
+    graph.has_powers_of_two(node) && node.slopes.is_empty() && known && !dilated
 }
 
 /// Any node, one number at a time.
@@ -215,6 +218,7 @@ fn step(graph: &Graph, node: &Node, layouts: &[Layout]) -> Step {
         Op::MaxPool(window) => Kernel::MaxPool(MaxPool { window: *window, table: table() }),
         Op::Resize(to) => pick(Some(*to)),
         Op::Copy => pick(None),
+        _ => Kernel::Plain(Plain::new(graph, node)),
     };
     Step { kernel, inputs, output: node.output }
 }

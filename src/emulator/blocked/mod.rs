@@ -102,7 +102,7 @@ fn maps(graph: &Graph) -> Vec<Map> {
     // Only dense convolutions manage without whole blocks of channels; a picture has three.
     let mut narrow = graph.input().channels <= 4;
     for node in graph.nodes() {
-        let wanted = border(node);
+        let wanted = border(graph, node);
         for &tensor in &node.inputs {
             borders[tensor] = std::array::from_fn(|i| wanted[i].max(borders[tensor][i]));
         }
@@ -116,7 +116,9 @@ fn maps(graph: &Graph) -> Vec<Map> {
 }
 
 /// Pixels around the picture that `node` reads.
-fn border(node: &Node) -> [usize; 4] {
-    let Op::Conv(conv) = &node.op else { return [0; 4] };
-    conv.window.padding
+fn border(graph: &Graph, node: &Node) -> [usize; 4] {
+    match &node.op {
+        Op::Conv(conv) if step::takes(graph, node) => conv.window.padding,
+        _ => [0; 4],
+    }
 }

@@ -5,6 +5,7 @@ use super::plain::{self, Plain};
 use crate::emulator::graph::{Activation, Conv, Graph, Node, Op, ResizeTo, TensorSpec, Window};
 use crate::emulator::kernels::spatial::sources;
 use crate::emulator::kernels::vnni::{self, Affine, Clip, Out, Vnni, Weights};
+use crate::emulator::reference;
 
 /// A node's weights and tables.
 #[derive(Debug)]
@@ -33,26 +34,25 @@ impl Step {
         let input = |index: usize| &graph.tensors()[node.inputs[index]];
         let (a, output) = (input(0), &graph.tensors()[node.output]);
         let (activation, from) = (node.activation, &maps[node.inputs[0]]);
-        let is_clip = matches!(activation, Activation::None | Activation::Relu);
         let plain = || Kernel::Plain(Plain::new(graph, node));
         let pick = |to: Option<ResizeTo>| {
             Kernel::Pick(sources(to, [a.height, a.width], [output.height, output.width]))
         };
         let kernel = match &node.op {
-            _ if !graph.has_powers_of_two(node) => plain(),
-            Op::Conv(conv) if is_clip && conv.is_depthwise() && is_three(&conv.window) => {
+            _ if !graph.has_powers_of_two(node) || !node.slopes.is_empty() => plain(),
+            Op::Conv(conv) if takes(graph, node) && conv.is_depthwise() => {
                 Kernel::Depthwise(depthwise(conv, activation, [a, output]))
             }
-            Op::Conv(conv) if is_clip && !conv.is_depthwise() => {
+            Op::Conv(conv) if takes(graph, node) => {
                 Kernel::Dense(dense(conv, activation, [a, output], from), conv.window)
             }
-            Op::Add if is_clip => {
+            Op::Add if reference::clip(activation, output).is_some() => {
                 add(activation, [a, input(1)], output).map_or_else(plain, Kernel::Add)
             }
             Op::MaxPool(window) if *window == HALVING => Kernel::MaxPool,
             Op::Resize(to) => pick(Some(*to)),
             Op::Copy => pick(None),
-            Op::Conv(_) | Op::Add | Op::MaxPool(_) => plain(),
+            _ => plain(),
         };
         let copies = matches!(kernel, Kernel::MaxPool | Kernel::Pick(_));
         let table = if copies { plain::table(activation, a, output) } else { None };
@@ -149,9 +149,15 @@ impl Step {
     }
 }
 
-/// Whether the kernel for depthwise convolutions computes such a window.
-fn is_three(window: &Window) -> bool {
-    window.kernel == [3, 3] && window.stride == [1, 1]
+/// Whether a convolution has a kernel of its own, which reads the border of its input.
+pub(super) fn takes(graph: &Graph, node: &Node) -> bool {
+    let Op::Conv(conv) = &node.op else { return false };
+    let Window { kernel, stride, dilation, .. } = conv.window;
+    graph.has_powers_of_two(node)
+        && node.slopes.is_empty()
+        && reference::clip(node.activation, &graph.tensors()[node.output]).is_some()
+        && dilation == [1, 1]
+        && (!conv.is_depthwise() || (kernel, stride) == ([3, 3], [1, 1]))
 }
 
 /// Block and row of every row of a map.
@@ -241,7 +247,7 @@ fn affine(conv: &Conv, [input, output]: [&TensorSpec; 2]) -> Vec<Affine> {
 
 fn clip(activation: Activation, output: &TensorSpec) -> Clip {
     let (low, high) = output.range();
-    let low = if activation == Activation::Relu { low.max(0) } else { low };
+    let [low, high] = reference::clip(activation, output).unwrap_or([low, high]);
     Clip { low, high, flip: if output.signed { 128 } else { 0 } }
 }
 
@@ -266,4 +272,5 @@ fn add(activation: Activation, inputs: [&TensorSpec; 2], output: &TensorSpec) ->
 }
 
 /// The one window of the pooling kernel.
-const HALVING: Window = Window { kernel: [2, 2], stride: [2, 2], padding: [0; 4] };
+const HALVING: Window =
+    Window { kernel: [2, 2], stride: [2, 2], padding: [0; 4], dilation: [1, 1] };

@@ -63,11 +63,11 @@ fn check_len(tensor: &TensorProto, found: usize) -> Result<(), LoadError> {
     ))
 }
 
-/// Real value of a weight's step, per output channel: threshold / 128, exact in float32.
+/// Real value of a weight's step, one or one for each output channel: threshold / 128, exact in float32.
 pub(super) fn weight_scales(
     node: &NodeProto,
     thresholds: &TensorProto,
-    channels: usize,
+    channels: i64,
 ) -> Result<Vec<f32>, LoadError> {
     let thresholds = floats(thresholds)?;
     if let Some(odd) = thresholds.iter().find(|t| !WEIGHT_THRESHOLDS.contains(*t)) {
@@ -78,20 +78,16 @@ pub(super) fn weight_scales(
         ));
     }
     match thresholds.as_slice() {
-        &[threshold] => Ok(vec![threshold / 128.0; channels]),
-        all if all.len() == channels => Ok(all.iter().map(|threshold| threshold / 128.0).collect()),
+        &[threshold] => Ok(vec![threshold / 128.0]),
+        all if i64::try_from(all.len()) == Ok(channels) => {
+            Ok(all.iter().map(|threshold| threshold / 128.0).collect())
+        }
         all => Err(refused(
             node,
             format!("{} thresholds", all.len()),
             &format!("one, or one for each of {channels} output channels"),
         )),
     }
-}
-
-/// `clip(round_half_even(w / scale), -128, 127)`; not-a-number becomes 0.
-#[expect(clippy::cast_possible_truncation, reason = "clipped first")]
-pub(super) fn quantise_weight(weight: f32, scale: f32) -> i8 {
-    (weight / scale).round_ties_even().clamp(-128.0, 127.0) as i8
 }
 
 /// Keeps the product of an activation's and a weight's scale a normal float32.

@@ -86,5 +86,7 @@ pub enum LoadError {
 }
 
 /// Operators of [`LoadError::Operator`]'s sentence.
-const SUPPORTED: &str = "Conv, Relu, Add, MaxPool, Resize (nearest), Sigmoid, Constant, \
-                         ActivationPOTQuantizer, WeightsSymmetricQuantizer";
+const SUPPORTED: &str = "Conv, ConvTranspose, Add, Mul, Concat, MaxPool, AveragePool, GlobalAveragePool, \
+                         Resize (nearest, linear), Relu, Clip, LeakyRelu, PRelu, Sigmoid, HardSigmoid, \
+                         HardSwish, Softmax, ArgMax, Constant, ActivationPOTQuantizer, \
+                         WeightsSymmetricQuantizer";
