@@ -20,7 +20,7 @@ fn refuses_an_unknown_operator_by_name() {
         "node \"/Gelu_1\": operator Gelu is not supported; supported: Conv, ConvTranspose, Add, Mul, Concat, \
          MaxPool, AveragePool, GlobalAveragePool, Resize (nearest, linear), Relu, Clip, LeakyRelu, PRelu, \
          Sigmoid, HardSigmoid, HardSwish, Softmax, ArgMax, Constant, ActivationPOTQuantizer, \
-         WeightsSymmetricQuantizer; export the network with these"
+         WeightsSymmetricQuantizer, QuantizeLinear, DequantizeLinear; export the network with these"
     );
 }
 
@@ -33,15 +33,6 @@ fn refuses_a_quantiser_of_another_kind_by_name() {
         refusal.contains("mct_quantizers.ActivationUniformQuantizer is not supported"),
         "{refusal}"
     );
-}
-
-#[test]
-fn refuses_a_qdq_file_and_says_which_file_to_give() {
-    let (mut file, input) = MctqFile::new(3, 8, 8, false);
-    let output = file.node("DequantizeLinear", &[&input], vec![]);
-    let error = Network::load(&file.finish(&output)).unwrap_err();
-    assert!(matches!(error, LoadError::Qdq { .. }));
-    assert!(error.to_string().contains("give the MCTQ file"), "{error}");
 }
 
 #[test]
@@ -403,9 +394,9 @@ fn every_operator(change: impl FnOnce(&mut ModelProto)) -> Vec<u8> {
     attributes.push(int("count_include_pad", 1));
     let down = file.node("AveragePool", &[&product], attributes);
     let down = file.node("LeakyRelu", &[&down], vec![float("alpha", 0.1)]);
-    let down = file.quantise(&down, 8.0, false);
+    let down = file.quantise_linear(&down, (0.03, 12, 2));
     let linear = file.resize_linear(&down, [2.0, 2.0], "pytorch_half_pixel");
-    let linear = file.quantise(&linear, 8.0, true);
+    let linear = file.quantise_linear(&linear, (0.05, -3, 3));
     let weights: Vec<f32> = (0..4 * 2 * 4).map(|i| (i as f32 * 0.73).sin()).collect();
     let kernels = (weights.as_slice(), [4, 2, 2, 2]);
     let last = (HALVES, [0, 0]);

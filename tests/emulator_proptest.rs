@@ -122,6 +122,12 @@ enum Layer {
         coordinates: &'static str,
     },
     Softmax,
+    /// As a QDQ file stores it: any scale, any zero point.
+    Free {
+        scale: f32,
+        zero_point: i32,
+        signed: bool,
+    },
     /// `quantised`: whether a quantiser of its own follows.
     MaxPool {
         window: Window,
@@ -199,6 +205,8 @@ fn layer() -> impl Strategy<Value = Layer> {
         1 => ([halves(), halves()], coordinates)
             .prop_map(|(halves, coordinates)| Layer::ResizeLinear { halves, coordinates }),
         1 => Just(Layer::Softmax),
+        2 => (0.2..3.0_f32, 0..256, any::<bool>())
+            .prop_map(|(scale, zero_point, signed)| Layer::Free { scale, zero_point, signed }),
     ]
 }
 
@@ -324,6 +332,13 @@ impl Sketch {
                 let shares = self.file.node("Softmax", &[&input], vec![int("axis", 1)]);
                 let stored = self.file.quantise(&shares, 1.0, false);
                 self.tensors.push((stored, shape, 1.0 / 256.0));
+            }
+            Layer::Free { scale: finer, zero_point, signed } => {
+                let (zero_point, data_type) =
+                    if *signed { (zero_point - 128, 3) } else { (*zero_point, 2) };
+                let scale = scale * finer;
+                let stored = self.file.quantise_linear(&input, (scale, zero_point, data_type));
+                self.tensors.push((stored, shape, scale));
             }
             Layer::MaxPool { window, quantised } => {
                 let window = &Window { dilations: [1, 1], ..*window };

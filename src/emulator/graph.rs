@@ -7,7 +7,7 @@
 //!
 //! Terms. *Stored*: the 8-bit number, u8 or i8 by [`TensorSpec::signed`]. *Real*: stored less
 //! [`TensorSpec::zero_point`], times [`TensorSpec::scale`]. In an MCTQ file the scale is a power of two and the
-//! zero point 0.
+//! zero point 0; a QDQ file is free.
 //!
 //! Shapes follow from the input's; [`Graph::with_input_size`] works them out anew for another one.
 

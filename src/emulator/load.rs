@@ -1,4 +1,4 @@
-//! MCTQ ONNX to [`Graph`]: checks everything, then folds the quantisers into the nodes beside them.
+//! Quantised ONNX to [`Graph`]: checks everything, then folds the quantisers into the nodes beside them.
 //!
 //! ```text
 //!   initialiser -> WeightsSymmetricQuantizer -+
@@ -6,11 +6,14 @@
 //!                                                 \___ one Node, made when its quantiser is met ___/
 //! ```
 //!
+//! A QDQ file has a `QuantizeLinear` and a `DequantizeLinear` for the quantiser of activations, and a
+//! `DequantizeLinear` of int8 constants for that of weights; see `quantisers.rs` and `weights.rs`.
+//!
 //! Between an operator and its quantiser values are real numbers; such a value may have one reader only
 //! (the quantiser, or one activation before it). `MaxPool`, nearest `Resize`, and `Concat` of tensors stored
 //! alike only pick stored numbers, so they need no quantiser. What this file does not know it refuses by name.
 //!
-//! Not read: QDQ files, several inputs or outputs, quantisers of other than 8 bits.
+//! Not read: several inputs or outputs, quantisers of other than 8 bits, activations quantised by channel.
 
 mod attributes;
 mod constants;
@@ -22,6 +25,7 @@ mod quantisers;
 mod weights;
 
 use std::collections::HashMap;
+use std::fmt;
 
 use prost::Message;
 
@@ -33,7 +37,7 @@ use super::onnx::{
     self, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, data_type,
 };
 
-/// Reads an MCTQ ONNX file.
+/// Reads an MCTQ or QDQ ONNX file.
 pub(super) fn load(file: &[u8]) -> Result<Graph, LoadError> {
     let model = decode(file)?;
     let graph = model
@@ -72,6 +76,8 @@ fn opset(model: &ModelProto) -> i64 {
 enum Value<'a> {
     /// The real numbers of a tensor of the graph.
     Stored(usize),
+    /// The stored numbers of one, for a `DequantizeLinear`.
+    Codes(usize),
     /// The class numbers of one, which nothing reads.
     Classes(usize),
     /// A result that waits for its quantiser.
@@ -80,6 +86,8 @@ enum Value<'a> {
     Weights(Weights<'a>),
     /// The picture as real numbers; its quantiser makes tensor 0 of it.
     Picture,
+    /// The picture as stored numbers, whose `DequantizeLinear` has not been met.
+    PictureCodes { signed: bool },
 }
 
 /// How real numbers are stored in 8 bits.
@@ -122,14 +130,14 @@ impl<'a> Loader<'a> {
         let (Some(input), None) = (inputs.next(), inputs.next()) else {
             return Err(model("inputs", graph.input.len(), "one, the picture"));
         };
-        let picture = picture_spec(input)?;
+        let (picture, value) = picture(input)?;
         let mut readers = HashMap::new();
         for name in graph.node.iter().flat_map(|node| &node.input) {
             *readers.entry(name.as_str()).or_default() += 1;
         }
         Ok(Self {
             constants,
-            values: HashMap::from([(input.name.as_str(), Value::Picture)]),
+            values: HashMap::from([(input.name.as_str(), value)]),
             graph: Graph { tensors: vec![picture], nodes: Vec::new(), output: 0 },
             weights: 0,
             opset,
@@ -150,12 +158,8 @@ impl<'a> Loader<'a> {
                 self.constants.insert(output, tensor);
                 return Ok(());
             }
-            ("" | "ai.onnx", "QuantizeLinear" | "DequantizeLinear") => {
-                return Err(LoadError::Qdq {
-                    node: node.name.clone(),
-                    operator: node.op_type.clone(),
-                });
-            }
+            ("" | "ai.onnx", "QuantizeLinear") => Value::Codes(self.quantize_linear(node, output)?),
+            ("" | "ai.onnx", "DequantizeLinear") => self.dequantize_linear(node, output)?,
             ("" | "ai.onnx", "ArgMax") => Value::Classes(self.arg_max(node, output)?),
             (QUANTISERS, "WeightsSymmetricQuantizer") => self.mctq_weights(node)?,
             (QUANTISERS, "ActivationPOTQuantizer") => Value::Stored(self.quantise(node, output)?),
@@ -204,7 +208,7 @@ impl<'a> Loader<'a> {
         };
         let output = output.name.as_str();
         let tensor = match self.values.get(output) {
-            Some(&Value::Classes(tensor)) => Some(tensor),
+            Some(&(Value::Codes(tensor) | Value::Classes(tensor))) => Some(tensor),
             _ => self.tensor(output)?,
         };
         self.graph.output = match tensor {
@@ -213,7 +217,7 @@ impl<'a> Loader<'a> {
                 return Err(model(
                     &format!("output {output:?}"),
                     "nothing, or real numbers",
-                    "the result of an ActivationPOTQuantizer or an ArgMax",
+                    "the result of an ActivationPOTQuantizer, a QuantizeLinear or an ArgMax",
                 ));
             }
         };
@@ -234,11 +238,17 @@ impl<'a> Loader<'a> {
             return Ok(tensor);
         }
         let (found, wanted) = match self.values.get(name) {
+            Some(Value::Codes(_) | Value::PictureCodes { .. }) => {
+                ("which are stored numbers", "a DequantizeLinear between the two")
+            }
             Some(Value::Classes(_)) => ("which are class numbers", "ArgMax as the last node"),
             Some(Value::Weights(_)) => {
                 ("which is constant", "a tensor that depends on the picture")
             }
-            Some(_) => ("which is not quantised", "an ActivationPOTQuantizer between the two"),
+            Some(_) => (
+                "which is not quantised",
+                "an ActivationPOTQuantizer between the two, or QuantizeLinear and DequantizeLinear",
+            ),
             None if self.constants.contains_key(name) => {
                 ("which is constant", "a tensor that depends on the picture")
             }
@@ -302,6 +312,15 @@ impl<'a> Loader<'a> {
         Ok(output)
     }
 
+    /// Shape of a constant, whether it is dequantised or not.
+    fn constant_dims(&self, name: &str) -> &'a [i64] {
+        match (self.values.get(name), self.constants.get(name)) {
+            (Some(Value::Weights(weights)), _) => weights.dims(),
+            (_, Some(tensor)) => &tensor.dims,
+            _ => &[],
+        }
+    }
+
     fn constant(&self, node: &NodeProto, name: &str) -> Result<&'a TensorProto, LoadError> {
         self.constants.get(name).copied().ok_or_else(|| {
             refused(node, format!("input {name:?}"), "a constant or initialiser of the file")
@@ -316,6 +335,13 @@ impl Steps {
 
     fn write(self, spec: &mut TensorSpec) {
         (spec.scale, spec.zero_point, spec.signed) = (self.scale, self.zero_point, self.signed);
+    }
+}
+
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.signed { "int8" } else { "uint8" };
+        write!(f, "scale {}, zero point {}, {kind}", self.scale, self.zero_point)
     }
 }
 
@@ -335,14 +361,15 @@ impl Pending {
     }
 }
 
-fn picture_spec(input: &ValueInfoProto) -> Result<TensorSpec, LoadError> {
+fn picture(input: &ValueInfoProto) -> Result<(TensorSpec, Value<'static>), LoadError> {
     let what = format!("input {:?}", input.name);
     let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
     let Some((element, Some(shape))) = tensor.map(|t| (t.elem_type, t.shape.as_ref())) else {
         return Err(model(&what, "no shape", "a tensor [1, C, H, W]"));
     };
-    if element != data_type::FLOAT {
-        return Err(model(&what, format!("element type {element}"), "1 (float)"));
+    if !matches!(element, data_type::FLOAT | data_type::UINT8 | data_type::INT8) {
+        let wanted = "1 (float), 2 (uint8) or 3 (int8)";
+        return Err(model(&what, format!("element type {element}"), wanted));
     }
     let dims: Vec<i64> = shape.dim.iter().map(|d| d.dim_value).collect();
     let sides = dims.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<Vec<_>>>();
@@ -354,7 +381,11 @@ fn picture_spec(input: &ValueInfoProto) -> Result<TensorSpec, LoadError> {
     let name = input.name.clone();
     let spec = TensorSpec { name, channels, height, width, scale, zero_point, signed };
     check_size(&spec.name, [channels, height, width])?;
-    Ok(spec)
+    let value = match element {
+        data_type::FLOAT => Value::Picture,
+        element => Value::PictureCodes { signed: element == data_type::INT8 },
+    };
+    Ok((spec, value))
 }
 
 fn check(node: &NodeProto, what: &str, found: usize, limit: usize) -> Result<(), LoadError> {

@@ -1,4 +1,4 @@
-//! The int8 network on the CPU, exactly as the MCTQ ONNX defines it.
+//! The int8 network on the CPU, exactly as its quantised ONNX defines it.
 //!
 //! ```text
 //!   file --onnx.rs--> messages --load.rs--> Graph --plan.rs--> Engine     fast, no allocation once planned
@@ -35,7 +35,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Loads an MCTQ ONNX.
+    /// Loads an MCTQ or QDQ ONNX.
     ///
     /// # Errors
     /// When the file is damaged, or has a node that the emulator would not compute exactly.

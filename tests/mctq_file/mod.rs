@@ -161,6 +161,31 @@ impl MctqFile {
         self.node("Resize", &[input, "", &scales], vec![string("mode", "linear"), mode])
     }
 
+    /// A tensor of uint8 (2), int8 (3) or int32 (6) numbers, in the field of its type.
+    pub(crate) fn integers(&mut self, data_type: i32, values: &[i32], dims: Vec<i64>) -> String {
+        let name = format!("constant{}", self.graph.initializer.len());
+        self.graph.initializer.push(TensorProto {
+            name: name.clone(),
+            dims,
+            data_type,
+            int32_data: values.to_vec(),
+            ..TensorProto::default()
+        });
+        name
+    }
+
+    /// `QuantizeLinear` and `DequantizeLinear` with a zero point of `data_type` 2 (uint8) or 3 (int8).
+    pub(crate) fn quantise_linear(
+        &mut self,
+        input: &str,
+        (scale, zero_point, data_type): (f32, i32, i32),
+    ) -> String {
+        let scale = self.initialiser(&[scale], vec![]);
+        let zero_point = self.integers(data_type, &[zero_point], vec![]);
+        let codes = self.node("QuantizeLinear", &[input, &scale, &zero_point], vec![]);
+        self.node("DequantizeLinear", &[&codes, &scale, &zero_point], vec![])
+    }
+
     pub(crate) fn initialiser(&mut self, values: &[f32], dims: Vec<i64>) -> String {
         let name = format!("constant{}", self.graph.initializer.len());
         self.graph.initializer.push(TensorProto {

@@ -90,7 +90,7 @@ impl<'a> Loader<'a> {
             _ => Err(refused(
                 node,
                 format!("weights {name:?}"),
-                "the output of a WeightsSymmetricQuantizer",
+                "the output of a WeightsSymmetricQuantizer, or of a DequantizeLinear of constants",
             )),
         }
     }

@@ -126,7 +126,7 @@ impl Loader<'_> {
             return Err(refused(node, format!("{} inputs", node.input.len()), "2"));
         };
         let slopes = self.reals(node, name)?;
-        let dims = &self.constant(node, name)?.dims[..];
+        let dims = self.constant_dims(name);
         let per_channel = matches!(dims, [_, 1, 1] | [1, _, 1, 1]) && !slopes.is_empty();
         let per_channel = per_channel || slopes.len() == 1;
         if !per_channel || slopes.iter().any(|slope| !slope.is_finite()) {
