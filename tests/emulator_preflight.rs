@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+#[allow(dead_code, reason = "other tests use more of it")]
+mod mctq_file;
+
+use mctq_file::{MctqFile, int};
 use prost::Message;
 use qsegment::emulator::onnx::{ModelProto, NodeProto};
 use qsegment::emulator::preflight::{AVAILABLE_BYTES, Answer, BAND_PERMILLE, Options, Preflight};
@@ -49,6 +53,21 @@ fn assert_reason(file: &[u8], answer: Answer, words: &str) {
     let preflight = Preflight::new(file, PERSISTENT).unwrap();
     let found = preflight.reasons.iter().any(|r| r.answer == answer && r.text.contains(words));
     assert!(found && preflight.answer >= answer, "{words}: {:#?}", preflight.reasons);
+}
+
+/// Nothing states the shapes in between.
+#[test]
+fn shapes_follow_through_squeeze_and_excitation_and_concatenation() {
+    let (mut file, input) = MctqFile::new(2, 4, 4, false);
+    let mean = file.node("GlobalAveragePool", &[&input], vec![]);
+    let mean = file.quantise(&mean, 1.0, false);
+    let scaled = file.node("Mul", &[&mean, &input], vec![]);
+    let scaled = file.quantise(&scaled, 1.0, false);
+    let joined = file.node("Concat", &[&scaled, &input], vec![int("axis", 1)]);
+    let output = file.quantise(&joined, 1.0, false);
+    let live = Survey::new(&file.finish(&output)).unwrap().live.unwrap();
+    let shapes: Vec<&[u64]> = live.largest.iter().map(|(_, shape, _)| shape.as_slice()).collect();
+    assert!(shapes.contains(&&[1, 4, 4, 4][..]), "{shapes:?}");
 }
 
 /// Bytes of tensors that imx500-converter 3.19.2 reported; packaging/memory.md has the command. At small

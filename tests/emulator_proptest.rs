@@ -1,8 +1,9 @@
 //! The engine against the reference, bit for bit, on networks of odd shapes.
 
+#[allow(dead_code, reason = "other tests use more of it")]
 mod mctq_file;
 
-use mctq_file::{MctqFile, Window};
+use mctq_file::{MctqFile, SAME_3X3, Window, float, int};
 use proptest::prelude::*;
 use qsegment::emulator::{Engine, Kernel, Network, reference};
 use rand::SeedableRng as _;
@@ -45,8 +46,8 @@ fn engine_equals_reference_on_the_shipped_networks() {
 #[test]
 fn engine_equals_reference_on_sigmoids() {
     let mut sketch = Sketch::new([5, 9, 11], false, 3);
-    let window = Window { kernel: [3, 3], strides: [1, 1], pads: [1; 4] };
-    let conv = Layer::Conv { outputs: 5, groups: 1, window, after: After::Sigmoid, signed: false };
+    let (window, after) = (SAME_3X3, After::Sigmoid);
+    let conv = Layer::Conv { outputs: 5, groups: 1, window, after, signed: false };
     sketch.add(&conv);
     sketch.add(&Layer::Add { with: 0, after: After::Sigmoid, signed: true });
     sketch.add(&Layer::Alone { after: After::Sigmoid, signed: false });
@@ -94,10 +95,44 @@ enum Layer {
         after: After,
         signed: bool,
     },
+    ConvTranspose {
+        outputs: i64,
+        groups: i64,
+        window: Window,
+        output_padding: [i64; 2],
+        after: After,
+    },
     /// With an earlier tensor of the same shape, or with itself.
     Add {
         with: usize,
         after: After,
+        signed: bool,
+    },
+    /// With an earlier tensor of the same shape, or with the mean of one.
+    Mul {
+        with: usize,
+        mean: bool,
+        after: After,
+    },
+    /// With earlier tensors of the same height and width. `quantised` where they are stored alike.
+    Concat {
+        with: Vec<usize>,
+        quantised: bool,
+    },
+    AveragePool {
+        window: Window,
+        counts_padding: bool,
+    },
+    GlobalAveragePool,
+    ResizeLinear {
+        halves: [i64; 2],
+        coordinates: &'static str,
+    },
+    Softmax,
+    /// As a QDQ file stores it: any scale, any zero point.
+    Free {
+        scale: f32,
+        zero_point: i32,
         signed: bool,
     },
     /// `quantised`: whether a quantiser of its own follows.
@@ -122,11 +157,31 @@ enum After {
     Nothing,
     Relu,
     Sigmoid,
+    Relu6,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    /// A slope for each channel.
+    PRelu,
 }
 
 fn layer() -> impl Strategy<Value = Layer> {
-    let after =
-        prop_oneof![4 => Just(After::Nothing), 4 => Just(After::Relu), 1 => Just(After::Sigmoid)];
+    let after = prop_oneof![
+        8 => Just(After::Nothing),
+        8 => Just(After::Relu),
+        2 => Just(After::Sigmoid),
+        2 => Just(After::Relu6),
+        1 => Just(After::HardSigmoid),
+        1 => Just(After::HardSwish),
+        1 => Just(After::LeakyRelu),
+        1 => Just(After::PRelu),
+    ];
+    let coordinates = prop_oneof![
+        Just("half_pixel"),
+        Just("pytorch_half_pixel"),
+        Just("align_corners"),
+        Just("asymmetric")
+    ];
     let halves = || prop_oneof![Just(1_i64), Just(2), Just(3), Just(4), Just(6)];
     prop_oneof![
         4 => (1..36_i64, 1..4_i64, window(), after.clone(), any::<bool>()).prop_map(
@@ -140,20 +195,41 @@ fn layer() -> impl Strategy<Value = Layer> {
             .prop_map(|(window, quantised)| Layer::MaxPool { window, quantised }),
         1 => ([halves(), halves()], any::<bool>())
             .prop_map(|(halves, quantised)| Layer::Resize { halves, quantised }),
-        1 => (after, any::<bool>()).prop_map(|(after, signed)| Layer::Alone { after, signed }),
+        1 => (after.clone(), any::<bool>())
+            .prop_map(|(after, signed)| Layer::Alone { after, signed }),
+        1 => (1..20_i64, 1..4_i64, window(), [0..4_i64, 0..4_i64], after.clone()).prop_map(
+            |(outputs, groups, window, output_padding, after)| {
+                Layer::ConvTranspose { outputs, groups, window, output_padding, after }
+            }
+        ),
+        1 => (0..9_usize, any::<bool>(), after)
+            .prop_map(|(with, mean, after)| Layer::Mul { with, mean, after }),
+        1 => (prop::collection::vec(0..9_usize, 0..3), any::<bool>())
+            .prop_map(|(with, quantised)| Layer::Concat { with, quantised }),
+        1 => (window(), any::<bool>())
+            .prop_map(|(window, counts_padding)| Layer::AveragePool { window, counts_padding }),
+        1 => Just(Layer::GlobalAveragePool),
+        1 => ([halves(), halves()], coordinates)
+            .prop_map(|(halves, coordinates)| Layer::ResizeLinear { halves, coordinates }),
+        1 => Just(Layer::Softmax),
+        2 => (0.2..3.0_f32, 0..256, any::<bool>())
+            .prop_map(|(scale, zero_point, signed)| Layer::Free { scale, zero_point, signed }),
     ]
 }
 
-/// The plain 3x3 window as often as all others together.
+/// The plain 3x3 window as often as all others together; dilation seldom.
 fn window() -> impl Strategy<Value = Window> {
     let side = || (1..5_i64, 1..4_i64, 0..4_i64, 0..4_i64);
     prop_oneof![
-        Just(Window { kernel: [3, 3], strides: [1, 1], pads: [1; 4] }),
-        (side(), side()).prop_map(|(rows, columns)| Window {
+        4 => Just(SAME_3X3),
+        4 => (side(), side()).prop_map(|(rows, columns)| Window {
             kernel: [rows.0, columns.0],
             strides: [rows.1, columns.1],
             pads: [rows.2 % rows.0, columns.2 % columns.0, rows.3 % rows.0, columns.3 % columns.0],
+            dilations: [1, 1],
         }),
+        1 => (1..4_i64, 1..4_i64)
+            .prop_map(|(rows, columns)| Window { dilations: [rows, columns], pads: [2; 4], ..SAME_3X3 }),
     ]
 }
 
@@ -202,7 +278,77 @@ impl Sketch {
                     self.close(&sum, shape, scale.max(other_scale) * 180.0, (*after, *signed));
                 }
             }
+            Layer::ConvTranspose { outputs, groups, window, output_padding, after } => {
+                let groups = if channels % groups == 0 { *groups } else { 1 };
+                let outputs = (outputs + groups - 1) / groups * groups;
+                self.conv_transpose(
+                    (&input, scale, shape),
+                    (outputs, groups),
+                    *window,
+                    *output_padding,
+                    *after,
+                );
+            }
+            Layer::Mul { with, mean, after } => {
+                let same: Vec<_> = self.tensors.iter().filter(|t| t.1 == shape).cloned().collect();
+                let (mut other, _, other_scale) = same[with % same.len()].clone();
+                if *mean {
+                    let pooled = self.file.node("GlobalAveragePool", &[&other], vec![]);
+                    let threshold = (other_scale * 128.0).log2().round().exp2();
+                    other = self.file.quantise(&pooled, threshold, true);
+                }
+                let product = self.file.node("Mul", &[&other, &input], vec![]);
+                self.close(&product, shape, scale * other_scale * 4000.0, (*after, true));
+            }
+            Layer::Concat { with, quantised } => {
+                let fits = |t: &&(String, [i64; 3], f32)| t.1[1..] == shape[1..];
+                let fitting: Vec<_> = self.tensors.iter().filter(fits).cloned().collect();
+                let chosen = with.iter().map(|with| fitting[with % fitting.len()].clone());
+                let all: Vec<_> = chosen.chain([(input, shape, scale)]).collect();
+                let planes = all.iter().map(|tensor| tensor.1[0]).sum();
+                if planes > 60 {
+                    return;
+                }
+                let names: Vec<&str> = all.iter().map(|tensor| tensor.0.as_str()).collect();
+                // The same tensor again is stored alike in any case.
+                let alike = names.iter().all(|name| *name == names[0]);
+                let joined = self.file.node("Concat", &names, vec![int("axis", 1)]);
+                self.close_copy(&joined, [planes, height, width], scale, *quantised || !alike);
+            }
+            Layer::AveragePool { window, counts_padding } => {
+                let window = Window { dilations: [1, 1], ..*window };
+                let Some([rows, columns]) = output_size([height, width], window) else { return };
+                let mut attributes = window.attributes();
+                attributes.push(int("count_include_pad", i64::from(*counts_padding)));
+                let pooled = self.file.node("AveragePool", &[&input], attributes);
+                self.close_copy(&pooled, [channels, rows, columns], scale, true);
+            }
+            Layer::GlobalAveragePool => {
+                let pooled = self.file.node("GlobalAveragePool", &[&input], vec![]);
+                self.close_copy(&pooled, [channels, 1, 1], scale, true);
+            }
+            Layer::ResizeLinear { halves, coordinates } => {
+                let [rows, columns] = [height * halves[0] / 2, width * halves[1] / 2];
+                if rows > 0 && columns > 0 && rows * columns < 3000 {
+                    let scales = halves.map(|n| n as f32 / 2.0);
+                    let resized = self.file.resize_linear(&input, scales, coordinates);
+                    self.close_copy(&resized, [channels, rows, columns], scale, true);
+                }
+            }
+            Layer::Softmax => {
+                let shares = self.file.node("Softmax", &[&input], vec![int("axis", 1)]);
+                let stored = self.file.quantise(&shares, 1.0, false);
+                self.tensors.push((stored, shape, 1.0 / 256.0));
+            }
+            Layer::Free { scale: finer, zero_point, signed } => {
+                let (zero_point, data_type) =
+                    if *signed { (zero_point - 128, 3) } else { (*zero_point, 2) };
+                let scale = scale * finer;
+                let stored = self.file.quantise_linear(&input, (scale, zero_point, data_type));
+                self.tensors.push((stored, shape, scale));
+            }
             Layer::MaxPool { window, quantised } => {
+                let window = &Window { dilations: [1, 1], ..*window };
                 let Some([rows, columns]) = output_size([height, width], *window) else { return };
                 let pooled = self.file.max_pool(&input, *window);
                 self.close_copy(&pooled, [channels, rows, columns], scale, *quantised);
@@ -239,6 +385,39 @@ impl Sketch {
         self.close(&made, [outputs, rows, columns], expected, last);
     }
 
+    fn conv_transpose(
+        &mut self,
+        (input, scale, [channels, height, width]): (&str, f32, [i64; 3]),
+        (outputs, groups): (i64, i64),
+        window: Window,
+        output_padding: [i64; 2],
+        after: After,
+    ) {
+        let output_padding = [0, 1].map(|axis| output_padding[axis] % window.strides[axis]);
+        let side = |axis: usize, len: i64| {
+            (len - 1) * window.strides[axis]
+                + (window.kernel[axis] - 1) * window.dilations[axis]
+                + 1
+                + output_padding[axis]
+                - window.pads[axis]
+                - window.pads[axis + 2]
+        };
+        let [rows, columns] = [side(0, height), side(1, width)];
+        if rows < 1 || columns < 1 || rows * columns > 3000 {
+            return;
+        }
+        let dims = [channels, outputs / groups, window.kernel[0], window.kernel[1]];
+        let products = channels / groups * dims[2] * dims[3];
+        let thresholds = self.numbers(outputs / groups, 0.05..1.0);
+        let weights = self.numbers(dims.iter().product(), -1.0..1.0);
+        let expected = scale * 70.0 * 0.5 * (products as f32).sqrt();
+        let bias = self.numbers(outputs, -expected..expected);
+        let weights = (weights.as_slice(), dims);
+        let last = (window, output_padding);
+        let made = self.file.conv_transpose(input, weights, &thresholds, &bias, groups, last);
+        self.close(&made, [outputs, rows, columns], expected, (after, true));
+    }
+
     /// Activation and quantiser, whose range fits numbers around `expected`.
     fn close(
         &mut self,
@@ -251,8 +430,27 @@ impl Sketch {
             After::Nothing => (real.to_owned(), 2.0 * expected),
             After::Relu => (self.file.node("Relu", &[real], vec![]), 2.0 * expected),
             After::Sigmoid => (self.file.node("Sigmoid", &[real], vec![]), 1.0),
+            After::Relu6 => {
+                let [low, high] = [0.0, 6.0].map(|limit| self.file.initialiser(&[limit], vec![]));
+                (self.file.node("Clip", &[real, &low, &high], vec![]), 2.0 * expected)
+            }
+            After::HardSigmoid => {
+                let attributes = vec![float("alpha", 1.0 / expected), float("beta", 0.4)];
+                (self.file.node("HardSigmoid", &[real], attributes), 1.0)
+            }
+            After::HardSwish => (self.file.node("HardSwish", &[real], vec![]), 2.0 * expected),
+            After::LeakyRelu => {
+                let attributes = vec![float("alpha", 0.3)];
+                (self.file.node("LeakyRelu", &[real], attributes), 2.0 * expected)
+            }
+            After::PRelu => {
+                let slopes = self.numbers(shape[0], -0.5..1.5);
+                let slopes = self.file.initialiser(&slopes, vec![shape[0], 1, 1]);
+                (self.file.node("PRelu", &[real, &slopes], vec![]), 2.0 * expected)
+            }
         };
-        let threshold = threshold.log2().round().exp2();
+        // Products of products leave any range that networks have.
+        let threshold = threshold.clamp(1e-6, 1e6).log2().round().exp2();
         let stored = self.file.quantise(&real, threshold, signed);
         self.tensors.push((stored, shape, threshold / if signed { 128.0 } else { 256.0 }));
     }
@@ -273,8 +471,8 @@ impl Sketch {
 fn output_size(size: [i64; 2], window: Window) -> Option<[i64; 2]> {
     let along = |axis: usize| {
         let padded = size[axis] + window.pads[axis] + window.pads[axis + 2];
-        (padded >= window.kernel[axis])
-            .then(|| (padded - window.kernel[axis]) / window.strides[axis] + 1)
+        let extent = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
+        (padded >= extent).then(|| (padded - extent) / window.strides[axis] + 1)
     };
     Some([along(0)?, along(1)?])
 }

@@ -1,4 +1,4 @@
-//! MCTQ ONNX to [`Graph`]: checks everything, then folds the quantisers into the nodes beside them.
+//! Quantised ONNX to [`Graph`]: checks everything, then folds the quantisers into the nodes beside them.
 //!
 //! ```text
 //!   initialiser -> WeightsSymmetricQuantizer -+
@@ -6,36 +6,45 @@
 //!                                                 \___ one Node, made when its quantiser is met ___/
 //! ```
 //!
-//! Between an operator and its quantiser values are real numbers; such a value may have one reader only
-//! (the quantiser, or one `Relu` or `Sigmoid` before it). `MaxPool` and `Resize` only pick stored numbers,
-//! so they need no quantiser. What this file does not know it refuses by name.
+//! A QDQ file has a `QuantizeLinear` and a `DequantizeLinear` for the quantiser of activations, and a
+//! `DequantizeLinear` of int8 constants for that of weights; see `quantisers.rs` and `weights.rs`.
 //!
-//! Not read: QDQ files, several inputs or outputs, quantisers of other than 8 bits, dilation.
+//! Between an operator and its quantiser values are real numbers; such a value may have one reader only
+//! (the quantiser, or one activation before it). `MaxPool`, nearest `Resize`, and `Concat` of tensors stored
+//! alike only pick stored numbers, so they need no quantiser. What this file does not know it refuses by name.
+//!
+//! Not read: several inputs or outputs, quantisers of other than 8 bits, activations quantised by channel.
 
 mod attributes;
 mod constants;
+mod conv;
 mod error;
-mod operators;
+mod picture;
+mod pointwise;
+mod quantisers;
+mod weights;
 
 use std::collections::HashMap;
+use std::fmt;
 
 use prost::Message;
 
 use self::attributes::Attributes;
 pub use self::error::LoadError;
+use self::weights::Weights;
 use super::graph::{Activation, Graph, Node, Op, TensorSpec, check_size};
 use super::onnx::{
     self, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, data_type,
 };
 
-/// Reads an MCTQ ONNX file.
+/// Reads an MCTQ or QDQ ONNX file.
 pub(super) fn load(file: &[u8]) -> Result<Graph, LoadError> {
     let model = decode(file)?;
     let graph = model
         .graph
         .as_ref()
         .ok_or_else(|| LoadError::NotOnnx { reason: "it has no graph".to_owned() })?;
-    let mut loader = Loader::new(graph)?;
+    let mut loader = Loader::new(graph, opset(&model))?;
     for node in &graph.node {
         loader.add(node)?;
     }
@@ -57,16 +66,36 @@ pub(super) fn decode(file: &[u8]) -> Result<ModelProto, LoadError> {
     ModelProto::decode(file).map_err(|error| LoadError::NotOnnx { reason: error.to_string() })
 }
 
+/// Version of ONNX's own operators that the file is written in; 0 if it does not say.
+fn opset(model: &ModelProto) -> i64 {
+    let own = model.opset_import.iter().find(|set| matches!(&*set.domain, "" | "ai.onnx"));
+    own.map_or(0, |set| set.version)
+}
+
 /// What a name in the file stands for.
 enum Value<'a> {
-    /// A tensor of the graph.
+    /// The real numbers of a tensor of the graph.
     Stored(usize),
+    /// The stored numbers of one, for a `DequantizeLinear`.
+    Codes(usize),
+    /// The class numbers of one, which nothing reads.
+    Classes(usize),
     /// A result that waits for its quantiser.
-    Real(Pending),
-    /// Weights of a convolution, quantised when it is met.
-    Weights { node: &'a NodeProto, weights: &'a TensorProto, thresholds: &'a TensorProto },
+    Real(Box<Pending>),
+    /// Constants through a quantiser; the convolution that takes them knows more.
+    Weights(Weights<'a>),
     /// The picture as real numbers; its quantiser makes tensor 0 of it.
     Picture,
+    /// The picture as stored numbers, whose `DequantizeLinear` has not been met.
+    PictureCodes { signed: bool },
+}
+
+/// How real numbers are stored in 8 bits.
+#[derive(Clone, Copy, PartialEq)]
+struct Steps {
+    scale: f32,
+    zero_point: i32,
+    signed: bool,
 }
 
 /// A node whose output scale is not known yet.
@@ -74,7 +103,10 @@ struct Pending {
     name: String,
     op: Op,
     activation: Activation,
+    slopes: Vec<f32>,
     inputs: Vec<usize>,
+    /// Whether the operator's every number is one of its inputs'.
+    picks: bool,
 }
 
 struct Loader<'a> {
@@ -83,12 +115,14 @@ struct Loader<'a> {
     graph: Graph,
     /// Weights read so far.
     weights: usize,
+    /// Version of ONNX's own operators.
+    opset: i64,
     /// How many inputs of nodes carry a name.
     readers: HashMap<&'a str, usize>,
 }
 
 impl<'a> Loader<'a> {
-    fn new(graph: &'a GraphProto) -> Result<Self, LoadError> {
+    fn new(graph: &'a GraphProto, opset: i64) -> Result<Self, LoadError> {
         let constants: HashMap<_, _> =
             graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
         // Files older than IR version 4 list their initialisers as inputs too.
@@ -96,16 +130,17 @@ impl<'a> Loader<'a> {
         let (Some(input), None) = (inputs.next(), inputs.next()) else {
             return Err(model("inputs", graph.input.len(), "one, the picture"));
         };
-        let picture = picture_spec(input)?;
+        let (picture, value) = picture(input)?;
         let mut readers = HashMap::new();
         for name in graph.node.iter().flat_map(|node| &node.input) {
             *readers.entry(name.as_str()).or_default() += 1;
         }
         Ok(Self {
             constants,
-            values: HashMap::from([(input.name.as_str(), Value::Picture)]),
+            values: HashMap::from([(input.name.as_str(), value)]),
             graph: Graph { tensors: vec![picture], nodes: Vec::new(), output: 0 },
             weights: 0,
+            opset,
             readers,
         })
     }
@@ -123,35 +158,48 @@ impl<'a> Loader<'a> {
                 self.constants.insert(output, tensor);
                 return Ok(());
             }
-            ("" | "ai.onnx", "Conv") => Value::Real(self.conv(node)?),
-            ("" | "ai.onnx", "Add") => Value::Real(self.sum(node)?),
-            ("" | "ai.onnx", "MaxPool") => Value::Real(self.max_pool(node)?),
-            ("" | "ai.onnx", "Resize") => Value::Real(self.resize(node)?),
-            ("" | "ai.onnx", "Relu") => Value::Real(self.activation(node, Activation::Relu)?),
-            ("" | "ai.onnx", "Sigmoid") => Value::Real(self.activation(node, Activation::Sigmoid)?),
-            (QUANTISERS, "WeightsSymmetricQuantizer") => self.weights(node)?,
+            ("" | "ai.onnx", "QuantizeLinear") => Value::Codes(self.quantize_linear(node, output)?),
+            ("" | "ai.onnx", "DequantizeLinear") => self.dequantize_linear(node, output)?,
+            ("" | "ai.onnx", "ArgMax") => Value::Classes(self.arg_max(node, output)?),
+            (QUANTISERS, "WeightsSymmetricQuantizer") => self.mctq_weights(node)?,
             (QUANTISERS, "ActivationPOTQuantizer") => Value::Stored(self.quantise(node, output)?),
-            ("" | "ai.onnx", "QuantizeLinear" | "DequantizeLinear") => {
-                return Err(LoadError::Qdq {
-                    node: node.name.clone(),
-                    operator: node.op_type.clone(),
-                });
-            }
-            ("" | "ai.onnx", operator) => {
-                return Err(LoadError::Operator {
-                    node: node.name.clone(),
-                    operator: operator.to_owned(),
-                });
-            }
-            (domain, operator) => {
-                return Err(LoadError::Operator {
-                    node: node.name.clone(),
-                    operator: format!("{domain}.{operator}"),
-                });
-            }
+            _ => Value::Real(Box::new(self.real(node)?)),
         };
         self.values.insert(output, value);
         Ok(())
+    }
+
+    /// A node whose result waits for its quantiser.
+    fn real(&mut self, node: &NodeProto) -> Result<Pending, LoadError> {
+        match (node.domain.as_str(), node.op_type.as_str()) {
+            ("" | "ai.onnx", operator) => match operator {
+                "Conv" => self.conv(node),
+                "ConvTranspose" => self.conv_transpose(node),
+                "Add" => self.sum(node),
+                "Mul" => self.product(node),
+                "Concat" => self.concat(node),
+                "MaxPool" => self.max_pool(node),
+                "AveragePool" => self.average_pool(node),
+                "GlobalAveragePool" => self.global_average_pool(node),
+                "Resize" => self.resize(node),
+                "Softmax" => self.softmax(node),
+                "Relu" => self.plain_activation(node, Activation::Relu),
+                "Sigmoid" => self.plain_activation(node, Activation::Sigmoid),
+                "HardSwish" => self.plain_activation(node, Activation::HardSwish),
+                "HardSigmoid" => self.hard_sigmoid(node),
+                "LeakyRelu" => self.leaky_relu(node),
+                "PRelu" => self.prelu(node),
+                "Clip" => self.clip(node),
+                _ => Err(LoadError::Operator {
+                    node: node.name.clone(),
+                    operator: operator.to_owned(),
+                }),
+            },
+            (domain, operator) => Err(LoadError::Operator {
+                node: node.name.clone(),
+                operator: format!("{domain}.{operator}"),
+            }),
+        }
     }
 
     fn finish(mut self, outputs: &'a [ValueInfoProto]) -> Result<Graph, LoadError> {
@@ -159,13 +207,17 @@ impl<'a> Loader<'a> {
             return Err(model("outputs", outputs.len(), "one, the mask"));
         };
         let output = output.name.as_str();
-        self.graph.output = match self.tensor(output)? {
+        let tensor = match self.values.get(output) {
+            Some(&(Value::Codes(tensor) | Value::Classes(tensor))) => Some(tensor),
+            _ => self.tensor(output)?,
+        };
+        self.graph.output = match tensor {
             Some(tensor) if tensor > 0 => tensor,
             _ => {
                 return Err(model(
                     &format!("output {output:?}"),
                     "nothing, or real numbers",
-                    "the result of an ActivationPOTQuantizer",
+                    "the result of an ActivationPOTQuantizer, a QuantizeLinear or an ArgMax",
                 ));
             }
         };
@@ -185,19 +237,27 @@ impl<'a> Loader<'a> {
         if let Some(tensor) = self.tensor(name)? {
             return Ok(tensor);
         }
-        Err(if self.values.contains_key(name) {
-            refused(
-                node,
-                format!("input {name:?}, which is not quantised"),
-                "an ActivationPOTQuantizer between the two",
-            )
-        } else {
-            refused(
-                node,
-                format!("input {name:?}, which no earlier node makes"),
+        let (found, wanted) = match self.values.get(name) {
+            Some(Value::Codes(_) | Value::PictureCodes { .. }) => {
+                ("which are stored numbers", "a DequantizeLinear between the two")
+            }
+            Some(Value::Classes(_)) => ("which are class numbers", "ArgMax as the last node"),
+            Some(Value::Weights(_)) => {
+                ("which is constant", "a tensor that depends on the picture")
+            }
+            Some(_) => (
+                "which is not quantised",
+                "an ActivationPOTQuantizer between the two, or QuantizeLinear and DequantizeLinear",
+            ),
+            None if self.constants.contains_key(name) => {
+                ("which is constant", "a tensor that depends on the picture")
+            }
+            None => (
+                "which no earlier node makes",
                 "nodes in the order they run, and each real number with one reader",
-            )
-        })
+            ),
+        };
+        Err(refused(node, format!("input {name:?}, {found}"), wanted))
     }
 
     /// The tensor called `name`, if there is one. A pooled or resized picture needs no quantiser: it keeps
@@ -210,8 +270,8 @@ impl<'a> Loader<'a> {
             return Ok(None);
         };
         let input = &self.graph.tensors[pending.inputs[0]];
-        let (scale, signed) = (input.scale, input.signed);
-        let tensor = self.push(pending, name, scale, signed)?;
+        let steps = Steps::of(input);
+        let tensor = self.push(pending, name, steps)?;
         self.values.insert(name, Value::Stored(tensor));
         Ok(Some(tensor))
     }
@@ -227,7 +287,7 @@ impl<'a> Loader<'a> {
             _ => return None,
         }
         match self.values.remove_entry(name)? {
-            (name, Value::Real(pending)) => Some((name, pending)),
+            (name, Value::Real(pending)) => Some((name, *pending)),
             _ => None,
         }
     }
@@ -237,23 +297,28 @@ impl<'a> Loader<'a> {
         self.readers.get(name).is_some_and(|&readers| readers > 1)
     }
 
-    fn push(
-        &mut self,
-        pending: Pending,
-        name: &str,
-        scale: f32,
-        signed: bool,
-    ) -> Result<usize, LoadError> {
+    fn push(&mut self, pending: Pending, name: &str, steps: Steps) -> Result<usize, LoadError> {
         let output = self.graph.tensors.len();
-        let Pending { name: node_name, op, activation, inputs } = pending;
-        let node = Node { name: node_name, op, activation, inputs, output };
+        let Pending { name: node_name, op, activation, slopes, inputs, .. } = pending;
+        let node = Node { name: node_name, op, activation, slopes, inputs, output };
         let inputs: Vec<&TensorSpec> =
             node.inputs.iter().map(|&i| &self.graph.tensors[i]).collect();
         let [channels, height, width] = node.output_shape(&inputs)?;
         let name = name.to_owned();
-        self.graph.tensors.push(TensorSpec { name, channels, height, width, scale, signed });
+        let Steps { scale, zero_point, signed } = steps;
+        let tensor = TensorSpec { name, channels, height, width, scale, zero_point, signed };
+        self.graph.tensors.push(tensor);
         self.graph.nodes.push(node);
         Ok(output)
+    }
+
+    /// Shape of a constant, whether it is dequantised or not.
+    fn constant_dims(&self, name: &str) -> &'a [i64] {
+        match (self.values.get(name), self.constants.get(name)) {
+            (Some(Value::Weights(weights)), _) => weights.dims(),
+            (_, Some(tensor)) => &tensor.dims,
+            _ => &[],
+        }
     }
 
     fn constant(&self, node: &NodeProto, name: &str) -> Result<&'a TensorProto, LoadError> {
@@ -263,36 +328,64 @@ impl<'a> Loader<'a> {
     }
 }
 
-impl Pending {
-    fn new(node: &NodeProto, op: Op, inputs: Vec<usize>) -> Self {
-        Self { name: node.name.clone(), op, activation: Activation::None, inputs }
+impl Steps {
+    fn of(spec: &TensorSpec) -> Self {
+        Self { scale: spec.scale, zero_point: spec.zero_point, signed: spec.signed }
     }
 
-    /// Whether every number of the result is one of the input.
-    fn only_picks(&self) -> bool {
-        self.activation == Activation::None && matches!(self.op, Op::MaxPool(_) | Op::Resize(_))
+    fn write(self, spec: &mut TensorSpec) {
+        (spec.scale, spec.zero_point, spec.signed) = (self.scale, self.zero_point, self.signed);
     }
 }
 
-fn picture_spec(input: &ValueInfoProto) -> Result<TensorSpec, LoadError> {
+impl fmt::Display for Steps {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.signed { "int8" } else { "uint8" };
+        write!(f, "scale {}, zero point {}, {kind}", self.scale, self.zero_point)
+    }
+}
+
+impl Pending {
+    fn new(node: &NodeProto, op: Op, inputs: Vec<usize>) -> Self {
+        let (activation, slopes) = (Activation::None, Vec::new());
+        Self { name: node.name.clone(), op, activation, slopes, inputs, picks: false }
+    }
+
+    fn picking(self) -> Self {
+        Self { picks: true, ..self }
+    }
+
+    /// Whether every number of the result is one of the inputs.
+    fn only_picks(&self) -> bool {
+        self.activation == Activation::None && self.picks
+    }
+}
+
+fn picture(input: &ValueInfoProto) -> Result<(TensorSpec, Value<'static>), LoadError> {
     let what = format!("input {:?}", input.name);
     let tensor = input.r#type.as_ref().and_then(|t| t.tensor_type.as_ref());
     let Some((element, Some(shape))) = tensor.map(|t| (t.elem_type, t.shape.as_ref())) else {
         return Err(model(&what, "no shape", "a tensor [1, C, H, W]"));
     };
-    if element != data_type::FLOAT {
-        return Err(model(&what, format!("element type {element}"), "1 (float)"));
+    if !matches!(element, data_type::FLOAT | data_type::UINT8 | data_type::INT8) {
+        let wanted = "1 (float), 2 (uint8) or 3 (int8)";
+        return Err(model(&what, format!("element type {element}"), wanted));
     }
     let dims: Vec<i64> = shape.dim.iter().map(|d| d.dim_value).collect();
     let sides = dims.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<Vec<_>>>();
     let Some(&[1, channels, height, width]) = sides.as_deref() else {
         return Err(model(&what, format!("shape {dims:?} (0: left open)"), "fixed [1, C, H, W]"));
     };
-    // Scale and sign are filled in when its quantiser is met; `Value::Picture` guards that it is.
-    let (scale, signed) = (1.0, false);
-    let spec = TensorSpec { name: input.name.clone(), channels, height, width, scale, signed };
+    // How it is stored is filled in when its quantiser is met; `Value::Picture` guards that it is.
+    let (scale, zero_point, signed) = (1.0, 0, false);
+    let name = input.name.clone();
+    let spec = TensorSpec { name, channels, height, width, scale, zero_point, signed };
     check_size(&spec.name, [channels, height, width])?;
-    Ok(spec)
+    let value = match element {
+        data_type::FLOAT => Value::Picture,
+        element => Value::PictureCodes { signed: element == data_type::INT8 },
+    };
+    Ok((spec, value))
 }
 
 fn check(node: &NodeProto, what: &str, found: usize, limit: usize) -> Result<(), LoadError> {

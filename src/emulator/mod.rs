@@ -1,4 +1,4 @@
-//! The int8 network on the CPU, exactly as the MCTQ ONNX defines it.
+//! The int8 network on the CPU, exactly as its quantised ONNX defines it.
 //!
 //! ```text
 //!   file --onnx.rs--> messages --load.rs--> Graph --plan/--> Engine       fast, no allocation once planned
@@ -8,8 +8,9 @@
 //! ```
 //!
 //! `survey.rs` gathers the facts of any ONNX file, `preflight.rs` says whether the sensor will take it.
-//! The engine equals `reference.rs` in every bit. Operators other than those of [`graph::Op`] are refused
-//! at load. Timing is not modelled: how long [`Engine::run`] takes says nothing about the sensor.
+//! The engine equals `reference.rs` in every bit; what it has no kernel for it computes by that, over its own
+//! layout. Operators other than those of [`graph::Op`] are refused at load. Timing is not modelled: how long
+//! [`Engine::run`] takes says nothing about the sensor.
 
 mod engine;
 pub mod graph;
@@ -34,7 +35,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Loads an MCTQ ONNX.
+    /// Loads an MCTQ or QDQ ONNX.
     ///
     /// # Errors
     /// When the file is damaged, or has a node that the emulator would not compute exactly.

@@ -136,6 +136,9 @@ pub struct TensorProto {
     /// Values, if float and not in `raw_data`.
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
+    /// Values, if int8, uint8 or int32 and not in `raw_data`.
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
     /// Values, if int64 and not in `raw_data`.
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
@@ -154,6 +157,12 @@ pub struct TensorProto {
 pub mod data_type {
     /// f32.
     pub const FLOAT: i32 = 1;
+    /// u8.
+    pub const UINT8: i32 = 2;
+    /// i8.
+    pub const INT8: i32 = 3;
+    /// i32.
+    pub const INT32: i32 = 6;
     /// i64.
     pub const INT64: i32 = 7;
 }
@@ -250,7 +259,7 @@ impl Level {
             (Self::ValueInfo, 2) => Content::Message(Self::Type),
             (Self::Type, 1) => Content::Message(Self::TensorType),
             (Self::TensorType, 2) => Content::Message(Self::Shape),
-            (Self::Attribute, 8) | (Self::Tensor, 1 | 7) => Content::Integers,
+            (Self::Attribute, 8) | (Self::Tensor, 1 | 5 | 7) => Content::Integers,
             _ => Content::Bytes,
         }
     }

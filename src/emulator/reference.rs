@@ -1,20 +1,44 @@
 //! The definition of the arithmetic: obvious loops, no cleverness. Never optimise this.
 //!
+//! Every line is float32 and rounded once for each operation, left to right, unless it says otherwise.
+//!
 //! ```text
-//!   Conv      sum  = sum of x * w                  int32, exact
-//!             y    = f32(f32(sum * m) + b)         m = f32(scale of x * scale of w); two roundings, no FMA
-//!   Add       y    = x1 * s1 + x2 * s2             exact: the scales are powers of two
-//!   MaxPool, Resize, Copy
-//!             y    = x * s                         exact
-//!   then      y    = activation(y)
-//!             q    = clip(round_half_even(y / s))  exact division: s is a power of two
+//!   x          = (q - zero point) * scale          exact where the scale is a power of two
+//!   Conv       sum  = sum of (q - zero point) * w  int32, exact; outside the picture lies 0
+//!              y    = sum * m + b                  m = scale of x * scale of w; no FMA
+//!   ConvTranspose                                  the same, over the taps that are laid on the pixel
+//!   Add        y    = x1 + x2                      exact for powers of two
+//!   Mul        y    = x1 * x2                      exact for powers of two
+//!   AveragePool, GlobalAveragePool
+//!              y    = (sum of (q - zero point) / n) * scale      sum and quotient float64, then float32
+//!   Resize, linear                                 a b above, c d below; fx, fy from the first to the second
+//!              up   = a * (1 - fx) + b * fx        a to d are q - zero point; exact for fractions of few
+//!              low  = c * (1 - fx) + d * fx        bits, as scales of 2 and 4 have
+//!              y    = (up * (1 - fy) + low * fy) * scale
+//!   MaxPool, Resize nearest, Concat, Copy
+//!              y    = x
+//!   Softmax    float64: e = exp(x - largest x)     y = e / sum of e, planes in order
+//!   ArgMax     q    = the first plane whose q is largest; nothing follows
+//!
+//!   then       y    = activation(y)
+//!     Relu     max(y, 0)            Clip       min(max(y, low), high)
+//!     LeakyRelu, PRelu              y < 0: y * slope
+//!     HardSigmoid                   min(max(alpha * y + beta, 0), 1)
+//!     HardSwish                     y * (min(max(y * (1 / 6) + 0.5, 0), 1))
+//!     Sigmoid                       float64: 1 / (1 + exp(-y))
+//!   then       q    = clip(round_half_even(y / scale) + zero point)
 //! ```
 //!
-//! A sigmoid is computed in float64 and rounded once, straight to the stored number. Every fast kernel
-//! equals this in each bit; against onnxruntime single elements differ by one step, since it sums in
-//! float32 in an order of its own.
+//! The last division is exact for powers of two; a result in float64 is divided as such and rounded once,
+//! straight to the stored number. Every fast kernel equals this in each bit; against onnxruntime single
+//! elements differ by one step, since it sums in float32 in an order of its own.
 
-use super::graph::{Activation, Conv, Graph, Node, Op, ResizeTo, TensorSpec, Window};
+mod picture;
+mod sums;
+
+use self::picture::{largest_plane, max_pool, mean, resize, resize_linear, softmax, whole};
+use self::sums::{convolve, convolve_transposed};
+use super::graph::{Activation, Graph, Node, Op, TensorSpec};
 
 /// Runs the network; returns the stored bytes of every tensor of the graph, C, H, W.
 ///
@@ -69,26 +93,75 @@ pub(super) fn value(
     at: [usize; 3],
 ) -> u8 {
     let input = |index: usize| Input { spec: &inputs[index], index, read };
+    let activation = node.activation_of(at[0]);
     let real = match &node.op {
         Op::Conv(conv) => convolve(conv, &input(0), at),
+        Op::ConvTranspose(transposed) => convolve_transposed(&transposed.conv, &input(0), at),
         Op::Add => input(0).real(at) + input(1).real(at),
+        Op::Mul => input(0).real_of_pixel(at) * input(1).real_of_pixel(at),
+        Op::Concat => {
+            let [mut channel, row, column] = at;
+            let mut index = 0;
+            while channel >= inputs[index].channels {
+                channel -= inputs[index].channels;
+                index += 1;
+            }
+            input(index).real([channel, row, column])
+        }
         Op::MaxPool(window) => max_pool(window, &input(0), at),
+        Op::AveragePool(pool) => mean(pool, &input(0), at),
+        Op::GlobalAveragePool => mean(&whole(&inputs[0]), &input(0), at),
         Op::Resize(to) => resize(*to, &input(0), at),
+        Op::ResizeLinear(to) => resize_linear(to, &input(0), at),
+        Op::Softmax => return store(softmax(&input(0), at) / f64::from(output.scale), output),
+        Op::ArgMax => return largest_plane(&input(0), at),
         Op::Copy => input(0).real(at),
     };
-    quantise(real, node.activation, output)
+    quantise(real, activation, output)
 }
 
 /// Applies `activation` to a real number and stores it in the steps of `output`.
 #[must_use]
 pub fn quantise(real: f32, activation: Activation, output: &TensorSpec) -> u8 {
     let steps = match activation {
-        Activation::None => f64::from(real / output.scale),
-        Activation::Relu => f64::from(real.max(0.0) / output.scale),
         Activation::Sigmoid => 1.0 / (1.0 + (-f64::from(real)).exp()) / f64::from(output.scale),
+        other => f64::from(activate(real, other) / output.scale),
     };
+    store(steps, output)
+}
+
+/// Smallest and largest stored number of `output` behind an activation that clips and does nothing else;
+/// `None` for the others.
+pub(super) fn clip(activation: Activation, output: &TensorSpec) -> Option<[i32; 2]> {
+    // A clip never decreases, nor does rounding: its limits' stored numbers are those of the results.
+    let at = |real| output.widen(quantise(real, activation, output));
+    match activation {
+        Activation::None | Activation::Relu | Activation::Clip { .. } => {
+            Some([f32::NEG_INFINITY, f32::INFINITY].map(at))
+        }
+        _ => None,
+    }
+}
+
+fn activate(real: f32, activation: Activation) -> f32 {
+    let hard_sigmoid = |alpha: f32, beta: f32| (real * alpha + beta).clamp(0.0, 1.0);
+    match activation {
+        // A sigmoid has been computed in float64, above.
+        Activation::None | Activation::Sigmoid => real,
+        Activation::Relu => real.max(0.0),
+        Activation::Clip { low, high } => real.max(low).min(high),
+        Activation::HardSigmoid { alpha, beta } => hard_sigmoid(alpha, beta),
+        Activation::HardSwish => real * hard_sigmoid(1.0 / 6.0, 0.5),
+        Activation::LeakyRelu(slope) if real < 0.0 => real * slope,
+        Activation::LeakyRelu(_) => real,
+    }
+}
+
+/// `clip(round_half_even(steps) + zero point)`.
+fn store(steps: f64, output: &TensorSpec) -> u8 {
     let (low, high) = output.range();
-    let clipped = steps.round_ties_even().clamp(f64::from(low), f64::from(high));
+    let stored = steps.round_ties_even() + f64::from(output.zero_point);
+    let clipped = stored.clamp(f64::from(low), f64::from(high));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -115,65 +188,18 @@ impl<R: Read> Input<'_, R> {
         (self.read)(self.index, at)
     }
 
+    /// In steps, so that the real zero is 0.
+    fn steps(&self, at: [usize; 3]) -> i32 {
+        self.stored(at) - self.spec.zero_point
+    }
+
     fn real(&self, at: [usize; 3]) -> f32 {
-        self.stored(at) as f32 * self.spec.scale
+        self.spec.real(self.stored(at))
     }
-}
 
-fn convolve<R: Read>(conv: &Conv, input: &Input<'_, R>, [channel, row, column]: [usize; 3]) -> f32 {
-    let group = channel / (conv.out_channels / conv.groups);
-    let [kernel_rows, kernel_columns] = conv.window.kernel;
-    let mut sum = 0_i32;
-    for group_channel in 0..conv.group_channels {
-        let plane = group * conv.group_channels + group_channel;
-        for kernel_row in 0..kernel_rows {
-            for kernel_column in 0..kernel_columns {
-                let tap = [kernel_row, kernel_column];
-                // Outside the picture lies zero.
-                if let Some([y, x]) = conv.window.pixel(input.spec, [row, column], tap) {
-                    let kernel = channel * conv.group_channels + group_channel;
-                    let weight =
-                        (kernel * kernel_rows + kernel_row) * kernel_columns + kernel_column;
-                    sum += input.stored([plane, y, x]) * i32::from(conv.weights[weight]);
-                }
-            }
-        }
-    }
-    let multiplier = input.spec.scale * conv.weight_scales[channel];
-    sum as f32 * multiplier + conv.bias[channel]
-}
-
-fn max_pool<R: Read>(
-    window: &Window,
-    input: &Input<'_, R>,
-    [channel, row, column]: [usize; 3],
-) -> f32 {
-    let mut largest = i32::MIN;
-    for kernel_row in 0..window.kernel[0] {
-        for kernel_column in 0..window.kernel[1] {
-            let pixel = window.pixel(input.spec, [row, column], [kernel_row, kernel_column]);
-            if let Some([y, x]) = pixel {
-                largest = largest.max(input.stored([channel, y, x]));
-            }
-        }
-    }
-    largest as f32 * input.spec.scale
-}
-
-fn resize<R: Read>(to: ResizeTo, input: &Input<'_, R>, [channel, row, column]: [usize; 3]) -> f32 {
-    let y = to.source(0, row, input.spec.height);
-    let x = to.source(1, column, input.spec.width);
-    input.real([channel, y, x])
-}
-
-impl Window {
-    /// The input pixel under tap `tap` of the window of output pixel `at`; `None` in the padding.
-    fn pixel(&self, input: &TensorSpec, at: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
-        let along = |axis: usize, len: usize| {
-            (at[axis] * self.stride[axis] + tap[axis])
-                .checked_sub(self.padding[axis])
-                .filter(|&position| position < len)
-        };
-        Some([along(0, input.height)?, along(1, input.width)?])
+    /// An input of one pixel has that one everywhere.
+    fn real_of_pixel(&self, [channel, row, column]: [usize; 3]) -> f32 {
+        let (row, column) = (row.min(self.spec.height - 1), column.min(self.spec.width - 1));
+        self.real([channel, row, column])
     }
 }

@@ -78,6 +78,19 @@ pub enum Unfit {
         /// Of its output.
         outputs: usize,
     },
+    /// Stored in another way than the sensor's tensors.
+    #[error(
+        "the network's {tensor} has zero point {found}, want {wanted}: pictures and probabilities are stored as \
+         the sensor stores them; quantise it so"
+    )]
+    ZeroPoint {
+        /// "input" or "output".
+        tensor: &'static str,
+        /// Its zero point.
+        found: i32,
+        /// What would do.
+        wanted: &'static str,
+    },
     /// The sensor sends other tensors than it takes.
     #[error(
         "the sensor's input tensor has {}x{} pixels in {} planes, the network on the host takes {}x{} in 3: \
@@ -105,6 +118,7 @@ impl Host {
         if (inputs, outputs) != (3, 1) {
             return Err(Unfit::Planes { inputs, outputs });
         }
+        quant(&network)?;
         Ok(Self { network: Arc::new(network), sees })
     }
 
@@ -112,6 +126,24 @@ impl Host {
     pub fn check(&self, layout: &InputLayout) -> Result<(), Unfit> {
         let input = self.network.input();
         check((input.width, input.height), layout)
+    }
+}
+
+/// What the bytes of the network's output mean; refuses what the sensor could not store.
+pub fn quant(network: &Network) -> Result<QuantParams, Unfit> {
+    let (input, output) = (network.input(), network.output());
+    if input.zero_point != 0 {
+        let found = input.zero_point;
+        return Err(Unfit::ZeroPoint { tensor: "input", found, wanted: "0" });
+    }
+    match u16::try_from(output.zero_point) {
+        Ok(zero_point) => {
+            Ok(QuantParams { scale: output.scale, zero_point, signed: output.signed })
+        }
+        Err(_) => {
+            let found = output.zero_point;
+            Err(Unfit::ZeroPoint { tensor: "output", found, wanted: "0 to 255" })
+        }
     }
 }
 
@@ -147,7 +179,7 @@ impl HostNetwork {
             order: ColourOrder::Rgb,
             gains: Gains::default(),
         };
-        let quant = QuantParams { scale: output.scale, zero_point: 0, signed: output.signed };
+        let quant = quant(&host.network).expect("`Host::new` has refused the others");
         Self {
             sees: host.sees,
             engine: Engine::new(&host.network),

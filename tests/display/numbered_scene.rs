@@ -139,7 +139,7 @@ fn picture(number: u64) -> Vec<u8> {
 fn finds_red() -> Vec<u8> {
     let side = i64::try_from(SIDE).unwrap();
     let (mut file, input) = MctqFile::new(3, side, side, false);
-    let window = Window { kernel: [1, 1], strides: [1, 1], pads: [0; 4] };
+    let window = Window { kernel: [1, 1], strides: [1, 1], pads: [0; 4], dilations: [1, 1] };
     let weights = (&[32.0, 0.0, 0.0][..], [1, 3, 1, 1]);
     let logit = file.conv(&input, weights, &[32.0], &[-16.0], 1, window);
     let output = file.quantise(&logit, 32.0, true);

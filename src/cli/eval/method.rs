@@ -3,12 +3,13 @@
 use qsegment::emulator::Network;
 use qsegment::evaluation::{Counts, Scores, interval_of_pooled_dice, ridge};
 use qsegment::pipeline::geometry::Size;
+use qsegment::pipeline::host::quant;
 use qsegment::pipeline::vessels;
 
 use super::dataset::Example;
 use super::grid::Grid;
 use super::rows::{Figures, PerPicture, Region};
-use crate::cli::segment::whole_frame::{Said, WholeFrame, quant};
+use crate::cli::segment::whole_frame::{Said, WholeFrame};
 
 /// What is kept of one picture: a few megabytes, however large it is.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ pub(super) struct Judge {
 
 impl Judge {
     pub(super) fn new(network: &Network) -> anyhow::Result<Self> {
-        let probability = vessels::exact_probabilities(quant(network));
+        let probability = vessels::exact_probabilities(quant(network)?);
         Ok(Self { whole_frame: WholeFrame::new(network)?, probability })
     }
 

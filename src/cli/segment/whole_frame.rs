@@ -13,10 +13,10 @@
 use anyhow::ensure;
 use qsegment::emulator::{Engine, Network};
 use qsegment::formats::input_tensor::ColourOrder;
-use qsegment::formats::tensor::QuantParams;
 use qsegment::outputs::overlay::Resample;
 use qsegment::pipeline::Frame;
 use qsegment::pipeline::geometry::{Size, Transform};
+use qsegment::pipeline::host::quant;
 use qsegment::pipeline::vessels;
 use qsegment::source::simulated::area::View;
 use qsegment::source::simulated::isp::{Encoding, Gains, Isp};
@@ -67,7 +67,7 @@ impl WholeFrame {
             output: vec![0; output.width * output.height],
             seen: size(input.width, input.height),
             said: size(output.width, output.height),
-            probability_of: vessels::probabilities(quant(network)),
+            probability_of: vessels::probabilities(quant(network)?),
         })
     }
 
@@ -103,12 +103,6 @@ impl WholeFrame {
             ..Frame::default()
         }
     }
-}
-
-/// What the bytes of the network's output mean.
-pub(crate) fn quant(network: &Network) -> QuantParams {
-    let output = network.output();
-    QuantParams { scale: output.scale, zero_point: 0, signed: output.signed }
 }
 
 /// The network's whole frame as a part of the picture; it reaches beyond it where it stays black.

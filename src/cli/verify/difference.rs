@@ -99,6 +99,7 @@ mod tests {
             height: 2,
             width: 3,
             scale: 1.0 / 128.0,
+            zero_point: 0,
             signed,
         }
     }

@@ -118,6 +118,7 @@ mod tests {
             height: 4,
             width: 5,
             scale: 1.0,
+            zero_point: 0,
             signed: false,
         };
         let made = made(&spec);

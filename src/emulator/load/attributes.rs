@@ -59,11 +59,33 @@ impl<'a> Attributes<'a> {
 
     /// Refuses any value but `wanted`, which is also ONNX's default.
     pub(super) fn only(&self, name: &str, wanted: usize) -> Result<(), LoadError> {
-        let found = self.count(name, wanted)?;
+        self.is(name, wanted, wanted)
+    }
+
+    /// Refuses any value but `wanted`; `default` is ONNX's.
+    pub(super) fn is(&self, name: &str, default: usize, wanted: usize) -> Result<(), LoadError> {
+        let found = self.count(name, default)?;
         if found == wanted {
             return Ok(());
         }
         Err(refused(self.node, format!("{name} {found}"), &wanted.to_string()))
+    }
+
+    /// Refuses any axis but that of the channels, of which there are N, C, H, W.
+    pub(super) fn channels(&self, name: &str, default: Option<i64>) -> Result<(), LoadError> {
+        let axis = self.find(name, attribute_type::INT)?.map(|a| a.i).or(default);
+        match axis {
+            Some(1 | -3) => Ok(()),
+            Some(other) => Err(refused(self.node, format!("{name} {other}"), CHANNEL_AXIS)),
+            None => Err(refused(self.node, format!("no {name}"), CHANNEL_AXIS)),
+        }
+    }
+
+    pub(super) fn number(&self, name: &str, default: f32) -> Result<f32, LoadError> {
+        match self.find(name, attribute_type::FLOAT)?.map_or(default, |a| a.f) {
+            number if number.is_finite() => Ok(number),
+            number => Err(refused(self.node, format!("{name} {number}"), "a finite number")),
+        }
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<bool, LoadError> {
@@ -95,9 +117,7 @@ impl<'a> Attributes<'a> {
         if padding_rule != "NOTSET" {
             return Err(refused(self.node, format!("auto_pad {padding_rule:?}"), "explicit pads"));
         }
-        if self.sides("dilations", [1, 1])? != [1, 1] {
-            return Err(refused(self.node, "dilation".to_owned(), "dilations [1, 1]"));
-        }
+        let dilation = self.sides("dilations", [1, 1])?;
         let kernel = match weights {
             Some(kernel) => self.sides("kernel_shape", kernel)?,
             // Not optional for pooling; an empty kernel is refused below.
@@ -113,9 +133,19 @@ impl<'a> Attributes<'a> {
         let stride = self.sides("strides", [1, 1])?;
         let padding = self.sides("pads", [0, 0, 0, 0])?;
         let within = |side: &usize| (1..=MAX_KERNEL).contains(side);
-        let overlaps = (0..4).all(|edge| padding[edge] < kernel[edge % 2]);
-        if kernel.iter().all(within) && stride.iter().all(within) && overlaps {
-            return Ok(Window { kernel, stride, padding });
+        if !dilation.iter().all(|taps| (1..=MAX_DILATION).contains(taps)) {
+            return Err(refused(
+                self.node,
+                format!("dilations {dilation:?}"),
+                &format!("1 to {MAX_DILATION}"),
+            ));
+        }
+        let window = Window { kernel, stride, padding, dilation };
+        if kernel.iter().chain(&stride).all(within) {
+            let extent = window.extent();
+            if (0..4).all(|edge| padding[edge] < extent[edge % 2]) {
+                return Ok(window);
+            }
         }
         Err(refused(
             self.node,
@@ -124,7 +154,16 @@ impl<'a> Attributes<'a> {
         ))
     }
 
-    fn sides<const N: usize>(
+    /// The window of a pooling. With dilation it could miss the picture.
+    pub(super) fn pool_window(&self) -> Result<Window, LoadError> {
+        let window = self.window(None)?;
+        match window.dilation {
+            [1, 1] => Ok(window),
+            other => Err(refused(self.node, format!("dilations {other:?}"), "[1, 1]")),
+        }
+    }
+
+    pub(super) fn sides<const N: usize>(
         &self,
         name: &str,
         default: [usize; N],
@@ -148,3 +187,8 @@ const THRESHOLDS: std::ops::RangeInclusive<f32> = 2.328_306_4e-10..=4_294_967_29
 
 /// The sensor's converter takes kernels of up to 16 x 16.
 const MAX_KERNEL: usize = 16;
+
+/// DeepLab's largest is 36.
+const MAX_DILATION: usize = 64;
+
+const CHANNEL_AXIS: &str = "1, the channels";

@@ -28,6 +28,48 @@ pub(super) fn integers(tensor: &TensorProto) -> Result<Vec<i64>, LoadError> {
     Ok(values)
 }
 
+/// Stored integers of up to 32 bits and the data type they have in the file.
+pub(super) struct Codes {
+    pub(super) kind: i32,
+    pub(super) values: Vec<i32>,
+}
+
+/// Values of an int8, uint8 or int32 tensor, as many as its shape says.
+pub(super) fn codes(tensor: &TensorProto) -> Result<Codes, LoadError> {
+    let kind = tensor.data_type;
+    let values = match kind {
+        _ if tensor.raw_data.is_empty() => tensor.int32_data.clone(),
+        data_type::INT32 => raw(tensor)?.iter().map(|&bytes| i32::from_le_bytes(bytes)).collect(),
+        data_type::INT8 => {
+            tensor.raw_data.iter().map(|byte| i32::from(byte.cast_signed())).collect()
+        }
+        _ => tensor.raw_data.iter().map(|&byte| i32::from(byte)).collect::<Vec<i32>>(),
+    };
+    let range = match kind {
+        data_type::INT8 => -128..=127,
+        data_type::UINT8 => 0..=255,
+        data_type::INT32 => i32::MIN..=i32::MAX,
+        other => {
+            let wanted = "2 (uint8), 3 (int8), or 6 (int32) for a bias";
+            return Err(model(
+                &format!("constant {:?}", tensor.name),
+                format!("data type {other}"),
+                wanted,
+            ));
+        }
+    };
+    check_type(tensor, kind)?;
+    check_len(tensor, values.len())?;
+    if let Some(odd) = values.iter().find(|value| !range.contains(value)) {
+        return Err(model(
+            &format!("constant {:?}", tensor.name),
+            odd,
+            &format!("values within {range:?}"),
+        ));
+    }
+    Ok(Codes { kind, values })
+}
+
 fn check_type(tensor: &TensorProto, wanted: i32) -> Result<(), LoadError> {
     let what = format!("constant {:?}", tensor.name);
     if tensor.data_location != 0 {
@@ -63,11 +105,11 @@ fn check_len(tensor: &TensorProto, found: usize) -> Result<(), LoadError> {
     ))
 }
 
-/// Real value of a weight's step, per output channel: threshold / 128, exact in float32.
+/// Real value of a weight's step, one or one for each output channel: threshold / 128, exact in float32.
 pub(super) fn weight_scales(
     node: &NodeProto,
     thresholds: &TensorProto,
-    channels: usize,
+    channels: i64,
 ) -> Result<Vec<f32>, LoadError> {
     let thresholds = floats(thresholds)?;
     if let Some(odd) = thresholds.iter().find(|t| !WEIGHT_THRESHOLDS.contains(*t)) {
@@ -78,20 +120,16 @@ pub(super) fn weight_scales(
         ));
     }
     match thresholds.as_slice() {
-        &[threshold] => Ok(vec![threshold / 128.0; channels]),
-        all if all.len() == channels => Ok(all.iter().map(|threshold| threshold / 128.0).collect()),
+        &[threshold] => Ok(vec![threshold / 128.0]),
+        all if i64::try_from(all.len()) == Ok(channels) => {
+            Ok(all.iter().map(|threshold| threshold / 128.0).collect())
+        }
         all => Err(refused(
             node,
             format!("{} thresholds", all.len()),
             &format!("one, or one for each of {channels} output channels"),
         )),
     }
-}
-
-/// `clip(round_half_even(w / scale), -128, 127)`; not-a-number becomes 0.
-#[expect(clippy::cast_possible_truncation, reason = "clipped first")]
-pub(super) fn quantise_weight(weight: f32, scale: f32) -> i8 {
-    (weight / scale).round_ties_even().clamp(-128.0, 127.0) as i8
 }
 
 /// Keeps the product of an activation's and a weight's scale a normal float32.

@@ -19,17 +19,6 @@ pub enum LoadError {
         /// What the decoder stumbled over.
         reason: String,
     },
-    /// A standard QDQ file.
-    #[error(
-        "node {node:?}: {operator} belongs to a QDQ file; give the MCTQ file it was made from, which has \
-         ActivationPOTQuantizer nodes"
-    )]
-    Qdq {
-        /// Name of the node.
-        node: String,
-        /// `QuantizeLinear` or `DequantizeLinear`.
-        operator: String,
-    },
     /// An operator the emulator does not compute.
     #[error(
         "node {node:?}: operator {operator} is not supported; supported: {SUPPORTED}; export the network \
@@ -86,5 +75,7 @@ pub enum LoadError {
 }
 
 /// Operators of [`LoadError::Operator`]'s sentence.
-const SUPPORTED: &str = "Conv, Relu, Add, MaxPool, Resize (nearest), Sigmoid, Constant, \
-                         ActivationPOTQuantizer, WeightsSymmetricQuantizer";
+const SUPPORTED: &str = "Conv, ConvTranspose, Add, Mul, Concat, MaxPool, AveragePool, GlobalAveragePool, \
+                         Resize (nearest, linear), Relu, Clip, LeakyRelu, PRelu, Sigmoid, HardSigmoid, \
+                         HardSwish, Softmax, ArgMax, Constant, ActivationPOTQuantizer, \
+                         WeightsSymmetricQuantizer, QuantizeLinear, DequantizeLinear";

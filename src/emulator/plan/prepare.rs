@@ -1,10 +1,11 @@
 //! Weights, scales and shifts of a node, as the kernels want them.
 
 use super::map::Map;
-use crate::emulator::graph::{Activation, Conv, TensorSpec};
+use crate::emulator::graph::{Activation, Conv, TensorSpec, Window};
 use crate::emulator::kernels::{
     Add, Affine, Bytes, Clip, Dense, Depthwise, Instructions, Pairs, Run, flip,
 };
+use crate::emulator::reference;
 
 /// Groups become zero weights between channels that have nothing to do with each other.
 pub(super) fn dense(
@@ -16,14 +17,25 @@ pub(super) fn dense(
 ) -> Dense {
     let [rows, columns] = conv.window.kernel;
     let start = from.start(conv.window.padding[1]);
-    let run = |block, row| Run { row, at: block * from.block_stride() + start };
-    let runs: Vec<Run> =
-        (0..from.blocks).flat_map(|block| (0..rows).map(move |row| run(block, row))).collect();
-    let run_len = columns * from.lanes;
+    // The columns of a window lie side by side, unless it is dilated.
+    let apart = conv.window.dilation[1];
+    let (parts, of_part) = if apart == 1 { (1, columns) } else { (columns, 1) };
+    let mut runs = Vec::new();
+    for block in 0..from.blocks {
+        for row in 0..rows {
+            for part in 0..parts {
+                let at = block * from.block_stride() + start + part * apart * from.lanes;
+                runs.push(Run { row, at });
+            }
+        }
+    }
+    let run_len = of_part * from.lanes;
     let weight = |output: usize, byte: usize| {
-        let (run, column) = (byte / run_len, byte % run_len / from.lanes);
-        let channel = run / rows * from.lanes + byte % from.lanes;
-        if channel < from.channels { conv.weight(output, channel, [run % rows, column]) } else { 0 }
+        let (run, lane) = (byte / run_len, byte % from.lanes);
+        let column = run % parts + byte % run_len / from.lanes;
+        let (block, row) = (run / parts / rows, run / parts % rows);
+        let channel = block * from.lanes + lane;
+        if channel < from.channels { conv.weight(output, channel, [row, column]) } else { 0 }
     };
     Dense {
         quads: run_len / 4,
@@ -46,7 +58,8 @@ pub(super) fn depthwise(
     let taps: Vec<[usize; 2]> =
         (0..rows).flat_map(|row| (0..columns).map(move |column| [row, column])).collect();
     let start = from.start(conv.window.padding[1]);
-    let run = |[row, column]: [usize; 2]| Run { row, at: start + column * from.lanes };
+    let apart = conv.window.dilation[1];
+    let run = |[row, column]: [usize; 2]| Run { row, at: start + column * apart * from.lanes };
     let weight = |channel: usize, tap: [usize; 2]| {
         if channel < conv.out_channels { conv.weight(channel, channel, tap) } else { 0 }
     };
@@ -67,17 +80,50 @@ pub(super) fn depthwise(
             })
         })
     };
-    let is_three = conv.window.kernel == [3, 3] && conv.window.stride[1] == 1;
+    let is_three = conv.window.kernel == [3, 3] && conv.window.stride[1] == 1 && apart == 1;
     let last_block = (from.blocks - 1) * from.block_stride();
     Depthwise {
         step: conv.window.stride[1] * from.lanes,
-        reach: last_block + start + columns * from.lanes,
+        reach: last_block + start + conv.window.extent()[1] * from.lanes,
         weights: (0..from.blocks).flat_map(weights).collect(),
         three: is_three.then(|| (0..from.blocks).map(three).collect()),
         taps: taps.chunks(2).map(|pair| [run(pair[0]), run(pair[pair.len() - 1])]).collect(),
         affine: affine(conv, specs, i32::from(flip(specs[0].signed))),
         clip: clip(activation, specs[1]),
     }
+}
+
+/// A transposed convolution whose kernel is its stride, for one row of the kernel: as many outputs for each column of
+/// the kernel as fill whole blocks, side by side.
+pub(super) fn transposed(
+    transposed: &Conv,
+    row: usize,
+    activation: Activation,
+    specs: [&TensorSpec; 2],
+    from: &Map,
+    instructions: Instructions,
+) -> Dense {
+    let [_, columns] = transposed.window.kernel;
+    let filled = transposed.out_channels.next_multiple_of(16);
+    let channel = |output: usize| (output % filled).min(transposed.out_channels - 1);
+    let mut weights = Vec::new();
+    for output in 0..columns * filled {
+        for from in 0..specs[0].channels {
+            weights.push(transposed.weight(channel(output), from, [row, output / filled]));
+        }
+    }
+    let conv = Conv {
+        out_channels: columns * filled,
+        group_channels: specs[0].channels,
+        groups: 1,
+        window: POINT,
+        weights,
+        weight_scales: (0..columns * filled)
+            .map(|o| transposed.weight_scales[channel(o)])
+            .collect(),
+        bias: (0..columns * filled).map(|o| transposed.bias[channel(o)]).collect(),
+    };
+    dense(&conv, activation, specs, from, instructions)
 }
 
 /// In steps of the output: its scale is a power of two, so multiplier and bias are divided exactly and every
@@ -97,9 +143,13 @@ fn affine(conv: &Conv, [input, output]: [&TensorSpec; 2], surplus: i32) -> Vec<A
     (0..conv.out_channels.div_ceil(16)).map(of).collect()
 }
 
+/// As [`reference::clip`] says, which the caller has asked whether there is one.
 fn clip(activation: Activation, output: &TensorSpec) -> Clip {
     let flip = flip(output.signed);
-    Clip { flip, low: if activation == Activation::Relu { flip } else { 0 }, high: u8::MAX }
+    let (low, high) = output.range();
+    let limits = reference::clip(activation, output).unwrap_or([low, high]);
+    let [low, high] = limits.map(|number| number.to_le_bytes()[0] ^ flip);
+    Clip { flip, low, high }
 }
 
 /// `None` where the sum could leave 16 bits.
@@ -138,3 +188,5 @@ impl Conv {
         self.weights[(kernel * rows + row) * columns + column]
     }
 }
+
+const POINT: Window = Window { kernel: [1, 1], stride: [1, 1], padding: [0; 4], dilation: [1, 1] };

@@ -30,7 +30,16 @@ pub(super) struct Band {
     kept: Vec<Kept>,
     /// Rows of the network's output as stored bytes C, H, W, if they are made here.
     made: Option<Kept>,
-    scratch: Vec<i16>,
+    scratch: Scratch,
+}
+
+/// Room for what a step makes on its way.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    /// Rows in 16 bits.
+    pub(super) widened: Vec<i16>,
+    /// A row before its pixels are laid out.
+    pub(super) spare: Vec<u8>,
 }
 
 #[derive(Debug, Default)]
@@ -131,13 +140,14 @@ impl Band {
             let (rows, Map { channels, width, .. }) = (wanted[tensor].clone(), &maps[tensor]);
             Kept { tensor, bytes: vec![0; channels * rows.len() * width], rows }
         };
-        let scratch = steps.iter().map(|step| step.scratch_len(maps)).max().unwrap_or(0);
+        let widened = steps.iter().map(|step| step.scratch_len(maps)).max().unwrap_or(0);
+        let spare = steps.iter().map(|step| step.spare_len(maps)).max().unwrap_or(0);
         Self {
             events: schedule.events,
             rings: maps.iter().zip(&schedule.spans).map(ring).collect(),
             kept: results.kept.iter().map(kept).collect(),
             made: results.output.map(made),
-            scratch: vec![0; scratch],
+            scratch: Scratch { widened: vec![0; widened], spare: vec![0; spare] },
         }
     }
 
@@ -171,7 +181,8 @@ impl Band {
     pub(super) fn bytes(&self) -> usize {
         let rings = self.rings.iter().map(|ring| ring.bytes.len());
         let kept = self.kept.iter().chain(&self.made).map(|kept| kept.bytes.len());
-        rings.chain(kept).sum::<usize>() + size_of_val(self.scratch.as_slice())
+        let scratch = size_of_val(self.scratch.widened.as_slice()) + self.scratch.spare.len();
+        rings.chain(kept).sum::<usize>() + scratch
     }
 }
 

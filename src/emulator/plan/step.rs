@@ -4,9 +4,11 @@ use std::ops::Range;
 
 use super::map::Map;
 use super::prepare;
-use super::stage::Source;
-use crate::emulator::graph::{Activation, Conv, Graph, Node, Op, TensorSpec, Window};
-use crate::emulator::kernels::{Add, Dense, Depthwise, Instructions, SLACK, flip};
+use super::stage::{Scratch, Source};
+use crate::emulator::graph::{
+    AveragePool, Conv, ConvTranspose, Graph, Node, Op, TensorSpec, Window,
+};
+use crate::emulator::kernels::{Add, Dense, Depthwise, Instructions, Out, SLACK, flip};
 use crate::emulator::reference;
 
 /// Makes one tensor, row by row.
@@ -16,7 +18,7 @@ pub(super) struct Step {
     pub(super) output: usize,
     kernel: Kernel,
     /// Applied to every row made.
-    table: Option<Box<[u8; 256]>>,
+    table: Option<Table>,
     instructions: Instructions,
     /// Of a node: how it reads rows, and what the reference needs for it.
     plain: Option<Plain>,
@@ -28,7 +30,11 @@ enum Kernel {
     Unpack,
     Dense(Dense, Window),
     Depthwise(Depthwise, Window),
+    /// One convolution for each row of the kernel.
+    Transposed(Vec<Dense>),
     Add(Add),
+    /// What each byte of each input becomes.
+    Concat(Vec<Option<Table>>),
     /// 2 x 2, stride 2, no padding.
     MaxPool,
     /// The input column of each output column.
@@ -68,41 +74,13 @@ impl Step {
             inputs: node.inputs.iter().map(spec).collect(),
             output: spec(&node.output),
         };
-        let (a, output) = (&plain.inputs[0], &plain.output);
-        let from = &maps[node.inputs[0]];
-        let kernel = match &node.op {
-            Op::Conv(conv) if is_fast(conv, node.activation, [a, output]) => {
-                let specs = [a, output];
-                let fits = conv.window.kernel[0] <= MAX_WINDOW_ROWS;
-                match conv {
-                    _ if !fits => Kernel::Plain,
-                    _ if conv.is_depthwise() => Kernel::Depthwise(
-                        prepare::depthwise(conv, node.activation, specs, from),
-                        conv.window,
-                    ),
-                    _ => Kernel::Dense(
-                        prepare::dense(conv, node.activation, specs, from, instructions),
-                        conv.window,
-                    ),
-                }
-            }
-            Op::Add if is_clip(node.activation) => {
-                let add = prepare::add(node.activation, [a, &plain.inputs[1]], output);
-                add.map_or(Kernel::Plain, Kernel::Add)
-            }
-            Op::MaxPool(window)
-                if *window == (Window { kernel: [2, 2], stride: [2, 2], padding: [0; 4] }) =>
-            {
-                Kernel::MaxPool
-            }
-            Op::Resize(to) => {
-                Kernel::Pick((0..output.width).map(|x| to.source(1, x, a.width)).collect())
-            }
-            Op::Copy => Kernel::Pick((0..a.width).collect()),
-            _ => Kernel::Plain,
+        let kernel = if graph.has_powers_of_two(node) && node.slopes.is_empty() {
+            kernel(&plain, &maps[node.inputs[0]], instructions)
+        } else {
+            Kernel::Plain
         };
         let table = match kernel {
-            Kernel::MaxPool | Kernel::Pick(_) => table(node.activation, a, output),
+            Kernel::MaxPool | Kernel::Pick(_) => table(node, &plain.inputs[0], &plain.output),
             _ => None,
         };
         let (inputs, output) = (node.inputs.clone(), node.output);
@@ -114,12 +92,22 @@ impl Step {
         let Some(Plain { node, inputs, .. }) = &self.plain else { return 0..0 };
         let height = inputs[index].height;
         match &node.op {
-            Op::Conv(Conv { window, .. }) | Op::MaxPool(window) => window.inside(0, y, height),
+            Op::Conv(Conv { window, .. })
+            | Op::MaxPool(window)
+            | Op::AveragePool(AveragePool { window, .. }) => window.inside(0, y, height),
+            Op::ConvTranspose(transposed) => transposed.inside(0, y, height),
             Op::Resize(to) => {
                 let source = to.source(0, y, height);
                 source..source + 1
             }
-            Op::Add | Op::Copy => y..y + 1,
+            Op::ResizeLinear(to) => {
+                let ([first, last], _) = to.between(0, y, height);
+                first..last + 1
+            }
+            Op::GlobalAveragePool => 0..height,
+            // One pixel is multiplied with every row.
+            Op::Mul if height == 1 => 0..1,
+            Op::Add | Op::Mul | Op::Concat | Op::Softmax | Op::ArgMax | Op::Copy => y..y + 1,
         }
     }
 
@@ -127,6 +115,15 @@ impl Step {
     pub(super) fn scratch_len(&self, maps: &[Map]) -> usize {
         match &self.kernel {
             Kernel::Dense(_, window) => window.kernel[0] * (maps[self.inputs[0]].row_len() + SLACK),
+            Kernel::Transposed(_) => maps[self.inputs[0]].row_len() + SLACK,
+            _ => 0,
+        }
+    }
+
+    /// Bytes of what is made before it is laid out.
+    pub(super) fn spare_len(&self, maps: &[Map]) -> usize {
+        match &self.kernel {
+            Kernel::Transposed(rows) => rows[0].affine.len() * 16 * maps[self.inputs[0]].width,
             _ => 0,
         }
     }
@@ -135,14 +132,16 @@ impl Step {
     pub(super) fn row_cost(&self, maps: &[Map]) -> usize {
         let map = &maps[self.output];
         let products = match self.plain.as_ref().map(|plain| &plain.node.op) {
-            Some(Op::Conv(conv)) => conv.weights.len() / 16,
+            Some(Op::Conv(conv) | Op::ConvTranspose(ConvTranspose { conv, .. })) => {
+                conv.weights.len() / 16
+            }
             _ => 0,
         };
         map.width * (products + map.blocks)
     }
 
     /// Makes row `y`, except its border.
-    pub(super) fn row(&self, y: usize, source: Source<'_>, made: &mut [u8], scratch: &mut [i16]) {
+    pub(super) fn row(&self, y: usize, source: Source<'_>, made: &mut [u8], scratch: &mut Scratch) {
         let to = source.map(self.output);
         let input = |index: usize, y: usize| source.row(self.inputs[index], Some(y));
         match &self.kernel {
@@ -150,13 +149,37 @@ impl Step {
             Kernel::Dense(dense, window) => {
                 let mut rows: [&[u8]; MAX_WINDOW_ROWS] = [&[]; MAX_WINDOW_ROWS];
                 let rows = self.window(window, y, source, &mut rows);
-                self.instructions.dense(dense, rows, to.out(made), scratch);
+                self.instructions.dense(dense, rows, to.out(made), &mut scratch.widened);
             }
             Kernel::Depthwise(depthwise, window) => {
                 let mut rows: [&[u8]; MAX_WINDOW_ROWS] = [&[]; MAX_WINDOW_ROWS];
                 let rows = self.window(window, y, source, &mut rows);
                 let block_stride = source.map(self.inputs[0]).block_stride();
                 self.instructions.depthwise(depthwise, (rows, block_stride), to.out(made));
+            }
+            Kernel::Transposed(rows) => {
+                let dense = &rows[y % rows.len()];
+                let row = [input(0, y / rows.len())];
+                let width = source.map(self.inputs[0]).width;
+                let spare = &mut scratch.spare[..dense.affine.len() * 16 * width];
+                let out = Out { row: &mut *spare, start: 0, block_stride: 16 * width, width };
+                self.instructions.dense(dense, &row, out, &mut scratch.widened);
+                let columns = dense.affine.len() / to.blocks;
+                for (index, line) in spare.as_chunks::<16>().0.chunks_exact(width).enumerate() {
+                    let (column, block) = (index / to.blocks, index % to.blocks);
+                    let pixels = made[to.pixels(block)].as_chunks_mut::<16>().0;
+                    for (pixel, &sum) in pixels[column..].iter_mut().step_by(columns).zip(line) {
+                        *pixel = sum;
+                    }
+                }
+            }
+            Kernel::Concat(tables) => {
+                let mut first = 0;
+                for (index, table) in tables.iter().enumerate() {
+                    let from = source.map(self.inputs[index]);
+                    concat_row((from, input(index, y)), (to, first), made, table.as_deref());
+                    first += from.channels;
+                }
             }
             Kernel::Add(add) => {
                 let last = self.inputs.len() - 1;
@@ -205,7 +228,8 @@ impl Step {
         rows: &'b mut [&'a [u8]; MAX_WINDOW_ROWS],
     ) -> &'b [&'a [u8]] {
         for (tap, row) in rows.iter_mut().enumerate().take(window.kernel[0]) {
-            let y = (y * window.stride[0] + tap).checked_sub(window.padding[0]);
+            let y = y * window.stride[0] + tap * window.dilation[0];
+            let y = y.checked_sub(window.padding[0]);
             *row = source.row(self.inputs[0], y);
         }
         &rows[..window.kernel[0]]
@@ -228,8 +252,49 @@ impl Step {
     }
 }
 
-/// Whether the kernels compute it: a clip for an activation, and sums that fit the conversion to int32.
-fn is_fast(conv: &Conv, activation: Activation, [input, output]: [&TensorSpec; 2]) -> bool {
+/// What computes a node whose tensors all have powers of two for scales.
+fn kernel(plain: &Plain, from: &Map, instructions: Instructions) -> Kernel {
+    let Plain { node, inputs, output } = plain;
+    let (a, activation) = (&inputs[0], node.activation);
+    let specs = [a, output];
+    let is_clip = reference::clip(activation, output).is_some();
+    match &node.op {
+        Op::Conv(conv) if is_clip && fits(conv, specs) => {
+            if conv.is_depthwise() {
+                Kernel::Depthwise(prepare::depthwise(conv, activation, specs, from), conv.window)
+            } else {
+                let dense = prepare::dense(conv, activation, specs, from, instructions);
+                Kernel::Dense(dense, conv.window)
+            }
+        }
+        Op::ConvTranspose(ConvTranspose { conv, output_padding: [0, 0] })
+            if is_clip
+                && fits(conv, specs)
+                && conv.window.kernel == conv.window.stride
+                && conv.window.padding == [0; 4]
+                && conv.window.dilation == [1, 1] =>
+        {
+            let row = |row| prepare::transposed(conv, row, activation, specs, from, instructions);
+            Kernel::Transposed((0..conv.window.kernel[0]).map(row).collect())
+        }
+        Op::Add if is_clip => {
+            let add = prepare::add(activation, [a, &inputs[1]], output);
+            add.map_or(Kernel::Plain, Kernel::Add)
+        }
+        Op::Concat => {
+            Kernel::Concat(inputs.iter().map(|input| table(node, input, output)).collect())
+        }
+        Op::MaxPool(window) if *window == HALVING => Kernel::MaxPool,
+        Op::Resize(to) => {
+            Kernel::Pick((0..output.width).map(|x| to.source(1, x, a.width)).collect())
+        }
+        Op::Copy => Kernel::Pick((0..a.width).collect()),
+        _ => Kernel::Plain,
+    }
+}
+
+/// Whether the kernels take the window, and the results fit the conversion to int32.
+fn fits(conv: &Conv, [input, output]: [&TensorSpec; 2]) -> bool {
     let products = conv.weights.len() / conv.out_channels;
     let fits = |channel: usize| {
         let weights = &conv.weights[channel * products..][..products];
@@ -237,23 +302,43 @@ fn is_fast(conv: &Conv, activation: Activation, [input, output]: [&TensorSpec; 2
         let multiplier = input.scale * conv.weight_scales[channel] / output.scale;
         sum * multiplier.abs() + (conv.bias[channel] / output.scale).abs() < MAX_STEPS
     };
-    is_clip(activation) && (0..conv.out_channels).all(fits)
+    conv.window.kernel[0] <= MAX_WINDOW_ROWS && (0..conv.out_channels).all(fits)
 }
 
-fn is_clip(activation: Activation) -> bool {
-    matches!(activation, Activation::None | Activation::Relu)
+/// Lays one input of a concatenation out behind `first` channels.
+fn concat_row(
+    (from, row): (&Map, &[u8]),
+    (to, first): (&Map, usize),
+    made: &mut [u8],
+    table: Option<&[u8; 256]>,
+) {
+    let become_of = |byte: u8| table.map_or(byte, |table| table[usize::from(byte)]);
+    for channel in 0..from.channels {
+        let read = row[from.at(channel, 0)..].iter().step_by(from.lanes);
+        let written = made[to.at(first + channel, 0)..].iter_mut().step_by(to.lanes);
+        for (byte, &stored) in written.zip(read).take(to.width) {
+            *byte = become_of(stored);
+        }
+    }
 }
 
-/// What each stored byte of one tensor becomes in another; `None` if every byte stays what it is.
-fn table(activation: Activation, from: &TensorSpec, to: &TensorSpec) -> Option<Box<[u8; 256]>> {
+/// What each stored byte of one tensor becomes in another.
+type Table = Box<[u8; 256]>;
+
+/// `None` if every byte stays what it is.
+fn table(node: &Node, from: &TensorSpec, to: &TensorSpec) -> Option<Table> {
     let entry = |byte: u8| {
-        let real = from.widen(byte ^ flip(from.signed)) as f32 * from.scale;
-        reference::quantise(real, activation, to) ^ flip(to.signed)
+        let real = from.real(from.widen(byte ^ flip(from.signed)));
+        reference::quantise(real, node.activation, to) ^ flip(to.signed)
     };
     let table: [u8; 256] = std::array::from_fn(|byte| entry(byte.to_le_bytes()[0]));
     let changes = table.iter().enumerate().any(|(byte, &entry)| byte != usize::from(entry));
     changes.then(|| Box::new(table))
 }
+
+/// The one window of the pooling kernel.
+const HALVING: Window =
+    Window { kernel: [2, 2], stride: [2, 2], padding: [0; 4], dilation: [1, 1] };
 
 /// Rows of a window that a kernel takes; larger ones are computed plainly.
 const MAX_WINDOW_ROWS: usize = 16;

@@ -1,7 +1,7 @@
 //! The shapes of all tensors, as far as the file states them or they follow from others.
 //!
 //! Exporters leave out the shapes around operators that they do not know. They follow forwards and
-//! backwards through whatever treats each element by itself, and forwards through pools.
+//! backwards through whatever treats each element by itself, and forwards through pools and concatenations.
 
 use std::collections::HashMap;
 
@@ -23,8 +23,13 @@ pub(super) fn shapes(graph: &GraphProto) -> HashMap<&str, Shape> {
                 continue;
             };
             let found = match node.op_type.as_str() {
-                "Add" | "Mul" => Some(input.clone()),
+                "Add" | "Mul" => Some(broadcast(
+                    input,
+                    node.input.get(1).and_then(|name| shapes.get(name.as_str())),
+                )),
                 "MaxPool" | "AveragePool" => pooled(node, input),
+                "GlobalAveragePool" => Some(one_pixel(input)),
+                "Concat" => joined(node, &shapes),
                 _ if keeps_shape(node) => Some(input.clone()),
                 _ => None,
             };
@@ -53,6 +58,34 @@ pub(super) fn keeps_shape(node: &NodeProto) -> bool {
     is_quantiser(node) || ELEMENTWISE.contains(&node.op_type.as_str())
 }
 
+/// A sum or product of two shapes: an axis of 1 takes the length of the other's.
+fn broadcast(shape: &Shape, other: Option<&Shape>) -> Shape {
+    let Some(other) = other.filter(|other| other.len() == shape.len()) else {
+        return shape.clone();
+    };
+    let axis = |(&a, &b): (&Option<u64>, &Option<u64>)| if a == Some(1) { b } else { a };
+    shape.iter().zip(other).map(axis).collect()
+}
+
+fn one_pixel(input: &Shape) -> Shape {
+    let axis = |(axis, &len): (usize, &Option<u64>)| if axis < 2 { len } else { Some(1) };
+    input.iter().enumerate().map(axis).collect()
+}
+
+/// Several tensors, one behind the other along an axis counted from the front.
+fn joined(node: &NodeProto, shapes: &HashMap<&str, Shape>) -> Option<Shape> {
+    let axis = node.attribute.iter().find(|attribute| attribute.name == "axis")?.i;
+    let axis = usize::try_from(axis).ok()?;
+    let mut inputs = node.input.iter().map(|name| shapes.get(name.as_str()));
+    let mut shape = inputs.next()??.clone();
+    for input in inputs {
+        let len = *input?.get(axis)?;
+        let sum = shape.get_mut(axis)?;
+        *sum = (*sum)?.checked_add(len?);
+    }
+    Some(shape)
+}
+
 fn pooled(node: &NodeProto, input: &Shape) -> Option<Shape> {
     let numbers = |name| {
         let attribute = node.attribute.iter().find(|attribute| attribute.name == name)?;
@@ -72,8 +105,9 @@ fn pooled(node: &NodeProto, input: &Shape) -> Option<Shape> {
     Some(shape)
 }
 
-const ELEMENTWISE: [&str; 9] = [
+const ELEMENTWISE: [&str; 10] = [
     "Relu",
+    "PRelu",
     "Clip",
     "Sigmoid",
     "HardSigmoid",

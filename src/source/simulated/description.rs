@@ -46,14 +46,14 @@ impl Description {
                     id: 0,
                     name: last_chars(&input.name),
                     dimensions: input_dimensions,
-                    quant: quant(input),
+                    quant: quant("zero point of the input", input)?,
                 }],
                 outputs: vec![OutputTensorInfo {
                     id: 0,
                     name: last_chars(&output.name),
                     dimensions: output_dimensions,
                     bits_per_element: 8,
-                    quant: quant(output),
+                    quant: quant("zero point of the output", output)?,
                 }],
             }],
         };
@@ -97,8 +97,12 @@ fn dimensions(
         .collect()
 }
 
-fn quant(spec: &TensorSpec) -> QuantParams {
-    QuantParams { scale: spec.scale, zero_point: 0, signed: spec.signed }
+fn quant(what: &str, spec: &TensorSpec) -> Result<QuantParams, SourceError> {
+    let TensorSpec { scale, zero_point, signed, .. } = *spec;
+    match u16::try_from(zero_point) {
+        Ok(zero_point) => Ok(QuantParams { scale, zero_point, signed }),
+        Err(_) => Err(refusal(what, zero_point, "0 or more, as the sensor stores it")),
+    }
 }
 
 /// As the packager of real networks does.
@@ -115,7 +119,7 @@ fn lines(what: &'static str, spec: &TensorSpec) -> Result<u16, SourceError> {
         .ok_or_else(|| refusal(what, count, "fewer than 2046, the driver's limit"))
 }
 
-fn refusal(what: &str, got: usize, want: &str) -> SourceError {
+fn refusal(what: &str, got: impl std::fmt::Display, want: &str) -> SourceError {
     SourceError::Network(format!(
         "the sensor cannot run this network: {what}: got {got}, want {want}; export it for another size"
     ))
@@ -135,7 +139,15 @@ mod tests {
 
     fn spec(channels: usize, height: usize, width: usize) -> TensorSpec {
         let name = "a/rather/long/name/of/a/tensor".to_owned();
-        TensorSpec { name, channels, height, width, scale: 1.0 / 256.0, signed: false }
+        TensorSpec {
+            name,
+            channels,
+            height,
+            width,
+            scale: 1.0 / 256.0,
+            zero_point: 0,
+            signed: false,
+        }
     }
 
     #[test]

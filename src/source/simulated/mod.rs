@@ -508,6 +508,7 @@ mod tests {
             height: 2,
             width: 3,
             scale: 1.0,
+            zero_point: 0,
             signed: false,
         };
         // Plane 0: a b c / d e f; plane 1: A B C / D E F.
