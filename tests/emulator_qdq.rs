@@ -82,6 +82,22 @@ fn weights_by_channel_with_zero_points_and_a_bias_in_steps() {
 }
 
 #[test]
+fn constants_may_be_rounded_in_the_file() {
+    let mut file = MctqFile::of([1, 1, 1]);
+    let input = file.quantise_linear("input", (1.0, 0, UINT8));
+    let real = file.initialiser(&[1.3, -70.0], vec![2, 1, 1, 1]);
+    let scales = file.initialiser(&[0.5, 0.5], vec![2]);
+    let zeros = file.integers(INT8, &[0, 0], vec![2]);
+    let axis = || vec![int("axis", 0)];
+    let codes = file.node("QuantizeLinear", &[&real, &scales, &zeros], axis());
+    let weights = file.node("DequantizeLinear", &[&codes, &scales, &zeros], axis());
+    let made = file.node("Conv", &[&input, &weights], ONE_PIXEL.attributes());
+    let output = file.quantise_linear(&made, (1.0, 0, INT8));
+    // 1.3 is 3 steps of a half; -140 steps are clipped to -128.
+    assert_eq!(run(&Network::load(&file.finish(&output)).unwrap(), &[2]), [3, -128]);
+}
+
+#[test]
 fn transposed_weights_have_their_channels_on_axis_1() {
     let mut file = MctqFile::of([1, 1, 1]);
     let input = file.quantise_linear("input", (1.0, 0, UINT8));

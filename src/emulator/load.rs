@@ -82,6 +82,8 @@ enum Value<'a> {
     Classes(usize),
     /// A result that waits for its quantiser.
     Real(Box<Pending>),
+    /// A `QuantizeLinear` of real constants, for a `DequantizeLinear`.
+    ConstantCodes(&'a NodeProto),
     /// Constants through a quantiser; the convolution that takes them knows more.
     Weights(Weights<'a>),
     /// The picture as real numbers; its quantiser makes tensor 0 of it.
@@ -158,7 +160,7 @@ impl<'a> Loader<'a> {
                 self.constants.insert(output, tensor);
                 return Ok(());
             }
-            ("" | "ai.onnx", "QuantizeLinear") => Value::Codes(self.quantize_linear(node, output)?),
+            ("" | "ai.onnx", "QuantizeLinear") => self.quantize_linear(node, output)?,
             ("" | "ai.onnx", "DequantizeLinear") => self.dequantize_linear(node, output)?,
             ("" | "ai.onnx", "ArgMax") => Value::Classes(self.arg_max(node, output)?),
             (QUANTISERS, "WeightsSymmetricQuantizer") => self.mctq_weights(node)?,
@@ -242,7 +244,7 @@ impl<'a> Loader<'a> {
                 ("which are stored numbers", "a DequantizeLinear between the two")
             }
             Some(Value::Classes(_)) => ("which are class numbers", "ArgMax as the last node"),
-            Some(Value::Weights(_)) => {
+            Some(Value::Weights(_) | Value::ConstantCodes(_)) => {
                 ("which is constant", "a tensor that depends on the picture")
             }
             Some(_) => (

@@ -52,12 +52,15 @@ impl<'a> Loader<'a> {
 
     pub(super) fn quantize_linear(
         &mut self,
-        node: &NodeProto,
+        node: &'a NodeProto,
         output: &str,
-    ) -> Result<usize, LoadError> {
-        let steps = self.steps(node)?;
+    ) -> Result<Value<'a>, LoadError> {
         let input = node.input.first().map_or("", String::as_str);
-        self.close(node, input, output, steps)
+        if self.constants.contains_key(input) {
+            return Ok(Value::ConstantCodes(node));
+        }
+        let steps = self.steps(node)?;
+        Ok(Value::Codes(self.close(node, input, output, steps)?))
     }
 
     pub(super) fn dequantize_linear(
@@ -68,6 +71,9 @@ impl<'a> Loader<'a> {
         let input = node.input.first().map_or("", String::as_str);
         if let Some(values) = self.constants.get(input) {
             return self.dequantised_constant(node, values);
+        }
+        if let Some(Value::ConstantCodes(quantiser)) = self.values.get(input) {
+            return self.rounded_constant(node, quantiser);
         }
         let steps = self.steps(node)?;
         let tensor = match self.values.get(input) {
