@@ -9,7 +9,7 @@ mod power;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU8, NonZeroU32};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -110,6 +110,8 @@ pub(crate) struct Camera {
 pub(crate) struct Network {
     /// `"accurate"` or `"fast"`, which are in the program, or an MCTQ ONNX file. Default `"accurate"`.
     pub(crate) file: NetworkFile,
+    /// How many threads share a frame where this machine runs it, 1 to 255. Default 1.
+    pub(crate) threads: Threads,
 }
 
 /// From tensors to masks.
@@ -336,6 +338,31 @@ pub(crate) struct SceneName(pub(crate) String);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Fault(pub(crate) FaultPlan);
+
+/// How many threads run a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Threads(NonZeroU8);
+
+impl Threads {
+    pub(crate) fn get(self) -> usize {
+        usize::from(self.0.get())
+    }
+}
+
+impl Default for Threads {
+    fn default() -> Self {
+        Self(NonZeroU8::MIN)
+    }
+}
+
+impl FromStr for Threads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|_| "want 1 to 255".to_owned())
+    }
+}
 
 /// Which network runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

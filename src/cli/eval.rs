@@ -28,8 +28,8 @@ use qsegment::outputs::system_report::Basis;
 use qsegment::source::clock::{Clock, StopSignal};
 
 use super::builtin::BuiltIn;
-use super::config::{Config, NetworkFile};
-use super::network::{self, InputSize};
+use super::config::Config;
+use super::network::{self, NetworkArgs};
 use super::out::Out;
 use super::progress::Progress;
 use super::{Failure, Form, write};
@@ -53,12 +53,8 @@ pub(crate) struct EvalArgs {
     /// Which split of CHASE_DB1 [default: both]
     #[arg(long)]
     split: Option<Split>,
-    /// Network instead of the configured one: accurate, fast, or an MCTQ ONNX file
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<NetworkFile>,
-    /// Run the network at another input size; its parameters do not depend on it
-    #[arg(long, value_name = "WIDTHxHEIGHT")]
-    input_size: Option<InputSize>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Also judge the test pictures after blur, noise, exposure, colour cast, JPEG, rotation, and through smaller
     /// and larger inference windows; takes a minute or two
     #[arg(long)]
@@ -85,13 +81,11 @@ pub(crate) fn eval(
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
-    if let Some(network) = &args.network {
-        config.network.file = network.clone();
-    }
+    args.network.over(&mut config.network);
     let clock = Clock::monotonic(StopSignal::default());
     let began = clock.now();
     let dataset = Dataset::open(&args.dataset)?;
-    let chosen = network::load(&config.network.file, args.input_size)?;
+    let chosen = network::load(&config.network, args.network.input_size)?;
     let built_in = BuiltIn::ALL.iter().any(|network| network.sha256() == chosen.identity.sha256);
     if let Some(folder) = &args.output {
         write::folder(folder)?;

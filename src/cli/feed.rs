@@ -21,8 +21,8 @@ use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
 use serde::Serialize;
 
-use super::config::{Config, Fault, Mode, NetworkFile, Packing, SceneName, Switch};
-use super::network::{self, InputSize};
+use super::config::{Config, Fault, Mode, Packing, SceneName, Switch};
+use super::network::{self, NetworkArgs};
 use super::out::Out;
 use super::progress::Progress;
 use super::run::{chosen, stop};
@@ -49,12 +49,8 @@ pub(crate) struct FeedArgs {
     /// End after this many frames
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     frames: Option<u64>,
-    /// Network instead of the configured one: accurate, fast, or an MCTQ ONNX file
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<NetworkFile>,
-    /// Run the network at another input size
-    #[arg(long, value_name = "WIDTHxHEIGHT")]
-    input_size: Option<InputSize>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// What the simulated sensor looks at
     #[arg(long, value_name = "SCENE")]
     scene: Option<String>,
@@ -88,9 +84,7 @@ impl FeedArgs {
         if !self.faults.is_empty() {
             source.faults = self.faults.iter().copied().map(Fault).collect();
         }
-        if let Some(network) = &self.network {
-            config.network.file = network.clone();
-        }
+        self.network.over(&mut config.network);
         config
     }
 }
@@ -148,7 +142,7 @@ impl Played {
             let interval = timing.frame_timing(0).interval;
             return Ok(Self::Recorded(Recorded::open(path, interval)?));
         }
-        let chosen = network::load(&config.network.file, args.input_size)?;
+        let chosen = network::load(&config.network, args.network.input_size)?;
         // The stream's own pace is kept by the driver.
         let clock = Clock::simulated(stop.clone());
         let options = chosen::simulation(&config.source, &chosen.network)?;

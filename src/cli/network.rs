@@ -6,12 +6,13 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
+use clap::Args;
 use qsegment::emulator;
 use qsegment::outputs::figures::NetworkFacts;
 use serde::Serialize;
 
 use super::builtin;
-use super::config::NetworkFile;
+use super::config::{self, NetworkFile, Threads};
 use super::kind::kind_of;
 use super::read;
 
@@ -42,9 +43,35 @@ pub(crate) struct Identity {
     pub(crate) sha256: String,
 }
 
+/// How a command is told its network.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkArgs {
+    /// Network instead of the configured one: accurate, fast, or an ONNX file (MCTQ or QDQ)
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<NetworkFile>,
+    /// Run the network at another input size; its parameters do not depend on it
+    #[arg(long, value_name = "WIDTHxHEIGHT")]
+    pub(crate) input_size: Option<InputSize>,
+    /// Threads that share a picture; the result does not depend on them
+    #[arg(long, value_name = "N")]
+    threads: Option<Threads>,
+}
+
+impl NetworkArgs {
+    /// The command line wins over the file.
+    pub(crate) fn over(&self, network: &mut config::Network) {
+        if let Some(file) = &self.network {
+            network.file = file.clone();
+        }
+        network.threads = self.threads.unwrap_or(network.threads);
+    }
+}
+
 /// Loads the network, at another input size if one is given.
-pub(crate) fn load(file: &NetworkFile, size: Option<InputSize>) -> anyhow::Result<Chosen> {
-    let chosen = match file {
+pub(crate) fn load(told: &config::Network, size: Option<InputSize>) -> anyhow::Result<Chosen> {
+    // Engines take the fastest kernel where they are not told one; whoever names one wants to know.
+    emulator::Kernel::chosen()?;
+    let chosen = match &told.file {
         NetworkFile::BuiltIn(built_in) => Chosen {
             identity: Identity {
                 name: built_in.name().to_owned(),
@@ -61,9 +88,9 @@ pub(crate) fn load(file: &NetworkFile, size: Option<InputSize>) -> anyhow::Resul
             Chosen { identity: Identity { name, sha256: builtin::sha256_hex(&bytes) }, network }
         }
     };
-    let Some(InputSize { width, height }) = size else { return Ok(chosen) };
-    let network = chosen
-        .network
+    let network = chosen.network.shared_by(told.threads.get());
+    let Some(InputSize { width, height }) = size else { return Ok(Chosen { network, ..chosen }) };
+    let network = network
         .with_input_size(height, width)
         .with_context(|| format!("{} cannot run at {width}x{height}", chosen.identity.name))?;
     Ok(Chosen { network, ..chosen })

@@ -16,8 +16,8 @@ use qsegment::pipeline::Frame;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::picture::Picture;
 
-use super::config::{Config, Fraction, NetworkFile};
-use super::network::{self, InputSize};
+use super::config::{Config, Fraction};
+use super::network::{self, NetworkArgs};
 use super::out::{Out, tell};
 use super::progress::Progress;
 use super::{Code, Failure, Form, write};
@@ -41,12 +41,8 @@ pub(crate) struct SegmentArgs {
     /// Folder for the results; made if it is not there
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Network instead of the configured one: accurate, fast, or an MCTQ ONNX file
-    #[arg(long, value_name = "NETWORK")]
-    network: Option<NetworkFile>,
-    /// Run the network at another input size; its parameters do not depend on it
-    #[arg(long, value_name = "WIDTHxHEIGHT")]
-    input_size: Option<InputSize>,
+    #[command(flatten)]
+    network: NetworkArgs,
     /// Least vessel probability of the mask, 0.0 to 1.0 [default: 0.5]
     #[arg(long, value_name = "PROBABILITY")]
     threshold: Option<Fraction>,
@@ -58,14 +54,12 @@ pub(crate) fn segment(
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
-    if let Some(network) = &args.network {
-        config.network.file = network.clone();
-    }
+    args.network.over(&mut config.network);
     if let Some(threshold) = args.threshold {
         config.pipeline.threshold = threshold;
     }
     let pictures = find(&args.images)?;
-    let chosen = network::load(&config.network.file, args.input_size)?;
+    let chosen = network::load(&config.network, args.network.input_size)?;
     let names = names::distinct(&pictures);
     refuse_to_mix(&args.images, &args.output)?;
     refuse_to_replace_a_picture(&pictures, &names, &args.output)?;

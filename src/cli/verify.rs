@@ -69,11 +69,11 @@ pub(crate) fn verify(
             )));
         }
     }
-    let file = onnx.first().map_or_else(
-        || config.network.file.clone(),
-        |name| NetworkFile::from(name.clone().into_os_string()),
-    );
-    let chosen = network::load(&file, args.input_size)?;
+    let mut network = config.network.clone();
+    if let Some(name) = onnx.first() {
+        network.file = NetworkFile::from(name.clone().into_os_string());
+    }
+    let chosen = network::load(&network, args.input_size)?;
     let mut checks = emulator_checks(&chosen.network)?;
     for path in &args.golden {
         let golden = Golden::read(path, &chosen.identity.sha256)?;

@@ -136,13 +136,16 @@ impl FromStr for Kernel {
 }
 
 impl Engine {
-    /// Plans the layout and allocates every buffer: one thread, the kernel of [`Kernel::chosen`], or the fastest
-    /// where the environment names none that is here (the command line refuses that).
+    /// Plans the layout and allocates every buffer, with the network's number of threads and the kernel of
+    /// [`Kernel::chosen`]. Where the environment names a kernel that is not here, the fastest; where the system gives
+    /// no more threads, one.
     #[must_use]
     pub fn new(network: &Network) -> Self {
         let kernel = Kernel::chosen().unwrap_or_else(|_| Kernel::fastest());
         let instructions = Instructions::detect(kernel).unwrap_or(Instructions::Scalar);
-        Self::planned(network, kernel, Plan::new(network.graph(), instructions))
+        Self::with(network, kernel, network.threads).unwrap_or_else(|_| {
+            Self::planned(network, kernel, Plan::new(network.graph(), instructions))
+        })
     }
 
     /// The same for one kernel and a number of threads.

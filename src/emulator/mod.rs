@@ -32,6 +32,7 @@ use graph::Graph;
 #[derive(Debug, Clone)]
 pub struct Network {
     graph: Graph,
+    threads: usize,
 }
 
 impl Network {
@@ -40,7 +41,7 @@ impl Network {
     /// # Errors
     /// When the file is damaged, or has a node that the emulator would not compute exactly.
     pub fn load(onnx: &[u8]) -> Result<Self, LoadError> {
-        Ok(Self { graph: load::load(onnx)? })
+        Ok(Self { graph: load::load(onnx)?, threads: 1 })
     }
 
     /// The same network for another input size, in pixels (parameters do not depend on it).
@@ -48,7 +49,13 @@ impl Network {
     /// # Errors
     /// When the pictures in between no longer fit each other; the shipped networks take multiples of 16.
     pub fn with_input_size(&self, height: usize, width: usize) -> Result<Self, LoadError> {
-        Ok(Self { graph: self.graph.with_input_size(height, width)? })
+        Ok(Self { graph: self.graph.with_input_size(height, width)?, ..*self })
+    }
+
+    /// The same network, whose engines share a frame among so many threads; the result does not depend on them.
+    #[must_use]
+    pub fn shared_by(self, threads: usize) -> Self {
+        Self { threads: threads.clamp(1, MAX_THREADS), ..self }
     }
 
     /// The one input.

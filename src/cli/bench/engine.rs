@@ -55,8 +55,11 @@ pub(crate) fn engine(
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
     let kernels = kernels(&args.kernel)?;
-    let file = args.network.clone().unwrap_or(config.network.file);
-    let chosen = network::load(&file, None)?;
+    let mut network = config.network;
+    if let Some(file) = &args.network {
+        network.file = file.clone();
+    }
+    let chosen = network::load(&network, None)?;
     let mut contenders = Vec::new();
     for network in sizes(&chosen.network, &args.size)? {
         for &kernel in &kernels {

@@ -55,7 +55,7 @@ pub(crate) fn system(
     let input_size = args.source.input_size();
     let run = RunArgs::unwatched(args.frames, args.source, args.hdmi);
     let config = run.over(config);
-    let chosen = network::load(&config.network.file, input_size)?;
+    let chosen = network::load(&config.network, input_size)?;
     let network = &chosen.network;
 
     let typed = std::env::args_os().skip(1);

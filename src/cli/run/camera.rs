@@ -143,7 +143,7 @@ impl CameraRun<'_> {
 
     fn host(&self, size: Option<InputSize>, sees: Sees) -> Result<(Host, NetworkFacts), Failure> {
         let blame = |error| blame(self.asked.names_what_is_seen, error);
-        let chosen = network::load(&self.config.network.file, size).map_err(blame)?;
+        let chosen = network::load(&self.config.network, size).map_err(blame)?;
         let facts = chosen.facts();
         let host = Host::new(chosen.network, sees).map_err(|error| blame(error.into()))?;
         Ok((host, facts))

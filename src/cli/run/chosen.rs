@@ -155,7 +155,7 @@ fn simulated(
 ) -> Result<Chosen, Failure> {
     let source = &config.source;
     let from_command_line = asked.names_what_is_seen;
-    let chosen = network::load(&config.network.file, asked.input_size)
+    let chosen = network::load(&config.network, asked.input_size)
         .map_err(|error| blame(from_command_line, error))?;
     let clock = match source.pace {
         Pace::Real => Clock::monotonic(stop.clone()),

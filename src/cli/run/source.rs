@@ -6,7 +6,7 @@ use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::faults::FaultPlan;
 
 use crate::cli::config::{
-    Config, Fault, Inference, Kind, NetworkFile, Pace, Picture, SceneName, Switch, Window,
+    Config, Fault, Inference, Kind, NetworkFile, Pace, Picture, SceneName, Switch, Threads, Window,
 };
 use crate::cli::network::{self, InputSize};
 
@@ -33,6 +33,9 @@ pub(crate) struct SourceArgs {
     /// Run the network at another input size; its parameters do not depend on it
     #[arg(long, value_name = "WIDTHxHEIGHT")]
     input_size: Option<InputSize>,
+    /// Threads that share a frame where this machine runs the network
+    #[arg(long, value_name = "N")]
+    threads: Option<Threads>,
     /// What the simulated sensor looks at: built-in, phantom, a picture, or a folder of pictures
     #[arg(long, value_name = "SCENE")]
     scene: Option<String>,
@@ -106,6 +109,7 @@ impl SourceArgs {
         if let Some(id) = &self.camera {
             config.camera.id.clone_from(id);
         }
+        config.network.threads = self.threads.unwrap_or(config.network.threads);
         config.camera.picture = self.picture.unwrap_or(config.camera.picture);
         if let Some(scene) = &self.scene {
             source.scene = SceneName(scene.clone());

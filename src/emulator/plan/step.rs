@@ -74,7 +74,7 @@ impl Step {
             inputs: node.inputs.iter().map(spec).collect(),
             output: spec(&node.output),
         };
-        let kernel = if graph.has_powers_of_two(node) && node.slopes.is_empty() {
+        let kernel = if is_fast(graph, node) {
             kernel(&plain, &maps[node.inputs[0]], instructions)
         } else {
             Kernel::Plain
@@ -252,14 +252,29 @@ impl Step {
     }
 }
 
-/// What computes a node whose tensors all have powers of two for scales.
+/// Whether there may be a kernel for a node: shifts instead of products, an activation that is a table or a clip, and
+/// sums that fit the conversion to int32.
+pub(super) fn is_fast(graph: &Graph, node: &Node) -> bool {
+    let [input, output] = [node.inputs[0], node.output].map(|tensor| &graph.tensors()[tensor]);
+    let fits = match &node.op {
+        Op::Conv(conv) | Op::ConvTranspose(ConvTranspose { conv, .. }) => {
+            fits(conv, [input, output])
+        }
+        _ => true,
+    };
+    let takes_table = matches!(node.op, Op::MaxPool(_) | Op::Resize(_) | Op::Copy | Op::Concat);
+    fits && graph.has_powers_of_two(node)
+        && node.slopes.is_empty()
+        && (takes_table || reference::clip(node.activation, output).is_some())
+}
+
+/// What computes a node for which [`is_fast`] holds.
 fn kernel(plain: &Plain, from: &Map, instructions: Instructions) -> Kernel {
     let Plain { node, inputs, output } = plain;
     let (a, activation) = (&inputs[0], node.activation);
     let specs = [a, output];
-    let is_clip = reference::clip(activation, output).is_some();
     match &node.op {
-        Op::Conv(conv) if is_clip && fits(conv, specs) => {
+        Op::Conv(conv) => {
             if conv.is_depthwise() {
                 Kernel::Depthwise(prepare::depthwise(conv, activation, specs, from), conv.window)
             } else {
@@ -268,16 +283,14 @@ fn kernel(plain: &Plain, from: &Map, instructions: Instructions) -> Kernel {
             }
         }
         Op::ConvTranspose(ConvTranspose { conv, output_padding: [0, 0] })
-            if is_clip
-                && fits(conv, specs)
-                && conv.window.kernel == conv.window.stride
+            if conv.window.kernel == conv.window.stride
                 && conv.window.padding == [0; 4]
                 && conv.window.dilation == [1, 1] =>
         {
             let row = |row| prepare::transposed(conv, row, activation, specs, from, instructions);
             Kernel::Transposed((0..conv.window.kernel[0]).map(row).collect())
         }
-        Op::Add if is_clip => {
+        Op::Add => {
             let add = prepare::add(activation, [a, &inputs[1]], output);
             add.map_or(Kernel::Plain, Kernel::Add)
         }
@@ -302,7 +315,10 @@ fn fits(conv: &Conv, [input, output]: [&TensorSpec; 2]) -> bool {
         let multiplier = input.scale * conv.weight_scales[channel] / output.scale;
         sum * multiplier.abs() + (conv.bias[channel] / output.scale).abs() < MAX_STEPS
     };
-    conv.window.kernel[0] <= MAX_WINDOW_ROWS && (0..conv.out_channels).all(fits)
+    let [_, left, _, right] = conv.window.padding;
+    conv.window.kernel[0] <= MAX_WINDOW_ROWS
+        && left.max(right) <= MAX_BORDER
+        && (0..conv.out_channels).all(fits)
 }
 
 /// Lays one input of a concatenation out behind `first` channels.
@@ -342,6 +358,9 @@ const HALVING: Window =
 
 /// Rows of a window that a kernel takes; larger ones are computed plainly.
 const MAX_WINDOW_ROWS: usize = 16;
+
+/// Pixels left and right of a row; a dilated convolution may want a thousand, for every row there is.
+const MAX_BORDER: usize = 64;
 
 /// Half of what an int32 holds.
 const MAX_STEPS: f32 = (1 << 30) as f32;
