@@ -10,7 +10,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn engine_equals_reference_on_odd_networks(
@@ -29,6 +29,14 @@ proptest! {
         let network = Network::load(&file).map_err(|error| TestCaseError::fail(error.to_string()))?;
         compare(&network, seed)?;
     }
+}
+
+/// So that an emulated processor which lacks a kernel is not taken for one whose kernels were compared.
+#[test]
+fn kernels_are_those_that_are_expected() {
+    let Ok(expected) = std::env::var("EXPECTED_KERNELS") else { return };
+    let here: Vec<&str> = Kernel::here().into_iter().map(Kernel::name).collect();
+    assert_eq!(here.join(","), expected);
 }
 
 #[test]
@@ -52,6 +60,11 @@ fn engine_equals_reference_on_sigmoids() {
     sketch.add(&Layer::Add { with: 0, after: After::Sigmoid, signed: true });
     sketch.add(&Layer::Alone { after: After::Sigmoid, signed: false });
     compare(&Network::load(&sketch.finish()).unwrap(), 3).unwrap();
+}
+
+/// 400, or what `PROPTEST_CASES` says: an emulated processor takes its time.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(400, |cases| cases.parse().expect("a number"))
 }
 
 /// Twice with different inputs, so that what one run leaves in the buffers meets the next one.
