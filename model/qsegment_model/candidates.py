@@ -7,7 +7,7 @@ SHIPPED = ("accurate", "fast")
 CANDIDATES: dict[str, Architecture] = {
     # The two that ship.
     "accurate": Architecture(640),
-    "fast": Architecture(416),
+    "fast": Architecture(400, output_factor=2),
     # The publication's, at the largest size that fits the sensor's memory.
     "paper-288": Architecture(288, stem=(3, 1), last_skip=True),
     # Without the skip that costs a third of the memory, at the sizes that then fit.
@@ -28,7 +28,11 @@ CANDIDATES: dict[str, Architecture] = {
     "wide-top": Architecture(640, widths=(32, 32, 64)),
     "separable-end": Architecture(640, last="separable"),
     # At most 452 million multiply-accumulates: 33 ms at the slower of the two published rates.
+    "fast-416": Architecture(416),
     "fast-464-separable": Architecture(464, last="separable"),
     "fast-512-narrow": Architecture(512, widths=(16, 24, 64), last="separable"),
+    "fast-576-narrow": Architecture(576, widths=(16, 24, 40), last="separable"),
     "fast-208": Architecture(208, stem=(3, 1)),
+    "fast-464-output": Architecture(464, last="separable", output_factor=2),
+    "fast-512-output": Architecture(512, widths=(16, 24, 64), last="separable", output_factor=2),
 }

@@ -85,10 +85,12 @@ def weight_tensors(node: onnx.NodeProto, weight: np.ndarray, threshold: np.ndarr
     """int8 weights and their float32 scales, ``threshold / 128``, both computed in float32."""
     a = attributes(node)
     require_bits(node, a)
-    if not (a["per_channel"] and a["channel_axis"] == 0 and a["signed"]):
-        raise ValueError(f"{node.name}: want signed weights with a scale per output channel (axis 0)")
+    if not (a["per_channel"] and a["channel_axis"] in (0, 1) and a["signed"]):
+        raise ValueError(f"{node.name}: want signed weights with a scale per output channel (axis 0, or 1 if transposed)")
     scale = threshold.astype(np.float32).reshape(-1) / np.float32(128)
-    steps = weight / scale.reshape(-1, *[1] * (weight.ndim - 1))
+    along = [1] * weight.ndim
+    along[a["channel_axis"]] = -1
+    steps = weight / scale.reshape(along)
     stored = np.clip(np.rint(steps), -128, 127).astype(np.int8)
     return [
         numpy_helper.from_array(stored, quantised(node.output[0])),
@@ -100,7 +102,8 @@ def weight_tensors(node: onnx.NodeProto, weight: np.ndarray, threshold: np.ndarr
 def weight_dequantiser(node: onnx.NodeProto) -> onnx.NodeProto:
     name = node.output[0]
     inputs = [quantised(name), name + "/scale", name + "/zero_point"]
-    return helper.make_node("DequantizeLinear", inputs, [name], name + "/dequantise", axis=0)
+    return helper.make_node("DequantizeLinear", inputs, [name], name + "/dequantise",
+                            axis=attributes(node)["channel_axis"])
 
 
 def require_bits(node: onnx.NodeProto, a: dict) -> None:

@@ -12,7 +12,7 @@ pub(crate) enum BuiltIn {
     /// 640 x 640 in, 320 x 320 out: the most accurate one that fits in the sensor.
     #[default]
     Accurate,
-    /// 416 x 416 in, 208 x 208 out: 30 tensors a second by the model of the sensor's speed.
+    /// 400 x 400 in and out: 30 tensors a second by the model of the sensor's speed.
     Fast,
 }
 
