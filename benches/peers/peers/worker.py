@@ -88,6 +88,6 @@ def measure(peer: engines.Peer, seconds: float) -> Slice:
 
 
 def noise(size: int) -> np.ndarray:
-    """The picture that is timed, uint8 ``[3, size, size]``: the bytes that `benches/emulator.rs` makes."""
+    """The picture that is timed, uint8 ``[3, size, size]``: the bytes that `qsegment bench engine` makes."""
     index = np.arange(3 * size * size, dtype=np.uint64)
     return ((index * 2_654_435_761 >> 24) & 0xFF).astype(np.uint8).reshape(3, size, size)

@@ -11,7 +11,8 @@
 //! that are still read. Several threads each make a band of rows; where a step reads rows of a neighbour, both make
 //! them, so a stage ends before that costs more than a few percent. Whoever makes a row, its bytes are the same.
 //!
-//! All of it is decided and allocated in [`Plan::new`]; [`Plan::run`] allocates nothing.
+//! All of it is decided and allocated in [`Plan::new`]; [`Plan::run`] allocates nothing, but for the queue through which
+//! a frame reaches several threads: one block for 63 frames.
 
 mod map;
 mod prepare;
@@ -68,20 +69,25 @@ impl Plan {
 
     /// Stored bytes C, H, W in and out, of the right lengths.
     pub(super) fn run(&mut self, input: &[u8], output: &mut [u8]) {
-        let (maps, steps, zeros) = (&self.maps, &self.steps, &self.zeros);
-        for index in 0..self.stages.len() {
-            let (done, rest) = self.stages.split_at_mut(index);
-            let frame = Frame { maps, steps, input, zeros, done };
-            let bands = &mut rest[0].bands;
-            match &self.pool {
-                Some(pool) => {
-                    pool.install(|| bands.par_iter_mut().for_each(|band| band.run(frame)))
+        let Self { maps, steps, stages, zeros, pool, .. } = self;
+        let mut work = |together: bool| {
+            for index in 0..stages.len() {
+                let (done, rest) = stages.split_at_mut(index);
+                let frame = Frame { maps, steps, input, zeros, done };
+                let bands = &mut rest[0].bands;
+                if together {
+                    bands.par_iter_mut().for_each(|band| band.run(frame));
+                } else {
+                    bands.iter_mut().for_each(|band| band.run(frame));
                 }
-                None => bands.iter_mut().for_each(|band| band.run(frame)),
             }
+        };
+        match pool {
+            Some(pool) => pool.install(|| work(true)),
+            None => work(false),
         }
         for stage in &self.stages {
-            stage.deliver(&maps[self.output], output);
+            stage.deliver(&self.maps[self.output], output);
         }
     }
 
