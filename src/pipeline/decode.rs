@@ -286,7 +286,7 @@ impl Decoder {
                 if input_taken {
                     host.see_tensor(&self.planar, &plan.input, self.colour_order, probability);
                 }
-                (input_taken, host.map_size, None)
+                (input_taken, host.map_size(), None)
             }
         };
         counters.inputs += u64::from(input_valid);
@@ -356,7 +356,7 @@ impl Decoder {
         frame.frame_count = raw.sequence.to_le_bytes()[0];
         frame.lag_frames = 0;
         (frame.width, frame.height) = size;
-        (frame.mask_width, frame.mask_height) = host.map_size;
+        (frame.mask_width, frame.mask_height) = host.map_size();
         frame.threshold = self.threshold;
         frame.vessel_fraction = vessels::vessel_fraction(&frame.probability, self.threshold);
         frame.kpi = None;

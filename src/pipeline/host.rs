@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 
+use super::subpixels::Subpixels;
 use super::vessels;
 use crate::emulator::{Engine, Network};
 use crate::formats::input_tensor::{ColourOrder, InputLayout};
@@ -70,7 +71,8 @@ pub enum Sees {
 pub enum Unfit {
     /// Not from a picture to a map.
     #[error(
-        "the network turns {inputs} planes into {outputs}; one that finds vessels turns 3 (RGB) into 1"
+        "the network turns {inputs} planes into {outputs}; one that finds vessels turns 3 (RGB) into 1, or into 4 \
+         for the quarters of every pixel"
     )]
     Planes {
         /// Of its input.
@@ -115,7 +117,7 @@ impl Host {
     /// Refuses a network that does not turn a picture into one map.
     pub fn new(network: Network, sees: Sees) -> Result<Self, Unfit> {
         let (inputs, outputs) = (network.input().channels, network.output().channels);
-        if (inputs, outputs) != (3, 1) {
+        if inputs != 3 || subpixels(&network).is_none() {
             return Err(Unfit::Planes { inputs, outputs });
         }
         quant(&network)?;
@@ -127,6 +129,13 @@ impl Host {
         let input = self.network.input();
         check((input.width, input.height), layout)
     }
+}
+
+/// How the planes of a network's output become a map; `None` where they do not.
+#[must_use]
+pub fn subpixels(network: &Network) -> Option<Subpixels> {
+    let output = network.output();
+    Subpixels::new(output.channels, output.width, output.height)
 }
 
 /// What the bytes of the network's output mean; refuses what the sensor could not store.
@@ -163,9 +172,8 @@ pub(super) struct HostNetwork {
     input: Vec<u8>,
     input_size: (usize, usize),
     input_signed: bool,
-    output_len_bytes: usize,
-    /// Pixels a row, and rows, of the map.
-    pub(super) map_size: (usize, usize),
+    output: Vec<u8>,
+    subpixels: Subpixels,
     probability_of: [u8; 256],
 }
 
@@ -187,10 +195,15 @@ impl HostNetwork {
             input: Vec::with_capacity(input.len_bytes()),
             input_size: (input.width, input.height),
             input_signed: input.signed,
-            output_len_bytes: output.len_bytes(),
-            map_size: (output.width, output.height),
+            output: vec![0; output.len_bytes()],
+            subpixels: subpixels(&host.network).expect("a host refuses networks without a map"),
             probability_of: vessels::probabilities(quant),
         }
+    }
+
+    /// Pixels a row, and rows, of the map.
+    pub(super) fn map_size(&self) -> (usize, usize) {
+        (self.subpixels.map_width(), self.subpixels.map_height())
     }
 
     /// As [`Host::check`].
@@ -235,10 +248,8 @@ impl HostNetwork {
     }
 
     fn run(&mut self, probability: &mut Vec<u8>) {
-        probability.resize(self.output_len_bytes, 0);
-        self.engine.run(&self.input, probability);
-        for byte in probability {
-            *byte = self.probability_of[usize::from(*byte)];
-        }
+        self.engine.run(&self.input, &mut self.output);
+        let probability_of = &self.probability_of;
+        self.subpixels.lay_out(&self.output, probability, |byte| probability_of[usize::from(byte)]);
     }
 }

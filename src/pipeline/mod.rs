@@ -30,6 +30,7 @@ pub mod pairing;
 pub mod queue;
 mod running;
 pub mod skeleton;
+pub mod subpixels;
 pub mod trace;
 pub mod vessels;
 

@@ -10,6 +10,7 @@
 //! where the probability reaches the threshold, and 128 is exactly where a value is 0.5 or a logit
 //! is 0.
 
+use super::subpixels::Subpixels;
 use crate::formats::ap_params::OutputTensorInfo;
 use crate::formats::output_tensor::OutputLayout;
 use crate::formats::reader::ParseError;
@@ -28,7 +29,8 @@ pub enum Unsuitable {
     },
     /// Dimensions that are no map.
     #[error(
-        "output tensor \"{name}\" has {sizes:?} elements along its axes, want height, width and at most one channel"
+        "output tensor \"{name}\" has {sizes:?} elements along its axes, want height, width and at most one channel, or four \
+         channels before them for the quarters of every pixel"
     )]
     Shape {
         /// Name in ApParams.
@@ -46,8 +48,7 @@ pub enum Unsuitable {
 pub struct Vessels {
     layout: OutputLayout,
     max_line_len_bytes: usize,
-    width: usize,
-    height: usize,
+    subpixels: Subpixels,
     elements: Elements,
 }
 
@@ -66,7 +67,7 @@ impl Vessels {
         let [info] = outputs else {
             return Err(Unsuitable::OutputCount { count: outputs.len() });
         };
-        let (height, width) = map_size(info)?;
+        let subpixels = subpixels(info)?;
         let layout = OutputLayout::all(outputs, max_line_len_bytes)?
             .pop()
             .ok_or(Unsuitable::OutputCount { count: 0 })?;
@@ -75,17 +76,22 @@ impl Vessels {
         } else {
             Elements::Wide { signed: info.quant.signed, real: Vec::new() }
         };
-        Ok(Self { layout, max_line_len_bytes, width, height, elements })
+        Ok(Self { layout, max_line_len_bytes, subpixels, elements })
     }
     /// Pixels a row of the map.
     #[must_use]
     pub fn width(&self) -> usize {
-        self.width
+        self.subpixels.map_width()
     }
     /// Rows of the map.
     #[must_use]
     pub fn height(&self) -> usize {
-        self.height
+        self.subpixels.map_height()
+    }
+    /// How the tensor's planes become the map.
+    #[must_use]
+    pub fn subpixels(&self) -> Subpixels {
+        self.subpixels
     }
     /// Lines of the output region after its header.
     #[must_use]
@@ -94,16 +100,16 @@ impl Vessels {
     }
     /// Writes the map row-major; `into` is reused without allocation.
     pub fn read(&mut self, body: &[u8], into: &mut Vec<u8>) -> Result<(), ParseError> {
-        let (width, height) = (self.width, self.height);
+        let subpixels = self.subpixels;
         match &mut self.elements {
             Elements::Bytes { table, stored } => {
                 self.layout.copy_raw(body, self.max_line_len_bytes, stored)?;
-                transpose(stored, width, height, into, |byte| table[usize::from(byte)]);
+                subpixels.lay_out_columns(stored, into, |byte| table[usize::from(byte)]);
             }
             Elements::Wide { signed, real } => {
                 self.layout.dequantize(body, self.max_line_len_bytes, real)?;
                 let signed = *signed;
-                transpose(real, width, height, into, |value| to_byte(probability(value, signed)));
+                subpixels.lay_out_columns(real, into, |value| to_byte(probability(value, signed)));
             }
         }
         Ok(())
@@ -153,33 +159,19 @@ fn to_byte(probability: f32) -> u8 {
 }
 
 /// The axes by ordinal: height, width, and perhaps an axis of a single channel, first as PyTorch
-/// orders them or last as Keras does. Neither changes the order of the elements.
-fn map_size(info: &OutputTensorInfo) -> Result<(usize, usize), Unsuitable> {
+/// orders them or last as Keras does, neither of which changes the order of the elements; or of four, first.
+fn subpixels(info: &OutputTensorInfo) -> Result<Subpixels, Unsuitable> {
     let mut axes: Vec<_> = info.dimensions.iter().map(|axis| (axis.ordinal, axis.size)).collect();
     axes.sort_unstable();
     let sizes: Vec<u16> = axes.into_iter().map(|(_, size)| size).collect();
-    match sizes[..] {
-        [height, width] | [1, height, width] | [height, width, 1] => {
-            Ok((usize::from(height), usize::from(width)))
-        }
-        _ => Err(Unsuitable::Shape { name: info.name.clone(), sizes }),
+    let [planes, height, width] = match sizes[..] {
+        [height, width] | [height, width, 1] => [1, height, width],
+        [planes, height, width] => [planes, height, width],
+        _ => return Err(Unsuitable::Shape { name: info.name.clone(), sizes }),
     }
-}
-
-/// Ordinal order is column-major: the row varies fastest.
-fn transpose<T: Copy>(
-    columns: &[T],
-    width: usize,
-    height: usize,
-    into: &mut Vec<u8>,
-    pixel: impl Fn(T) -> u8,
-) {
-    into.resize(width * height, 0);
-    for (x, column) in columns.chunks_exact(height).enumerate() {
-        for (&element, row) in column.iter().zip(into.chunks_exact_mut(width)) {
-            row[x] = pixel(element);
-        }
-    }
+    .map(usize::from);
+    Subpixels::new(planes, width, height)
+        .ok_or_else(|| Unsuitable::Shape { name: info.name.clone(), sizes })
 }
 
 #[cfg(test)]
@@ -287,6 +279,16 @@ mod tests {
     fn fraction_counts_what_reaches_the_threshold() {
         assert_eq!(vessel_fraction(&[127, 128, 129, 0], 128).to_bits(), 0.5_f32.to_bits());
         assert_eq!(vessel_fraction(&[], 128).to_bits(), 0.0_f32.to_bits());
+    }
+
+    /// As the sensor sends it: planes fastest, then rows, then columns.
+    #[test]
+    fn four_channels_are_the_quarters_of_every_pixel() {
+        let mut vessels = Vessels::new(&[output(&[4, 1, 2], 8, UNSIGNED)], LINE_LEN_BYTES).unwrap();
+        assert_eq!((vessels.width(), vessels.height(), vessels.body_lines()), (4, 2, 1));
+        let mut map = Vec::new();
+        vessels.read(&[0, 64, 128, 192, 32, 96, 160, 224], &mut map).unwrap();
+        assert_eq!(map, [0, 64, 32, 96, 128, 191, 159, 223]);
     }
 
     #[test]

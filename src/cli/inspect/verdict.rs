@@ -142,6 +142,10 @@ impl Daemon {
             Err(why) => Self { understands: false, why },
             Ok(vessels) => {
                 let (width, height) = (vessels.width(), vessels.height());
+                let planes = match vessels.subpixels().planes() {
+                    1 => "",
+                    _ => ", four planes laid out as the quarters of every pixel",
+                };
                 let output = network.outputs.first();
                 let signed = output.is_some_and(|output| output.quant.signed);
                 let meaning = if signed { "a logit" } else { "a probability" };
@@ -153,8 +157,9 @@ impl Daemon {
                     }
                     _ => "",
                 };
-                let why =
-                    format!("takes each of the {width}x{height} elements for {meaning}{doubt}");
+                let why = format!(
+                    "takes each of the {width}x{height} elements for {meaning}{planes}{doubt}"
+                );
                 Self { understands: doubt.is_empty(), why }
             }
         }

@@ -10,13 +10,14 @@
 //! The aspect is kept: vessels must not be stretched into other shapes than the network learnt. Shrinking
 //! is what the simulated sensor does, so a picture gives the same mask here and under `run`.
 
-use anyhow::ensure;
+use anyhow::bail;
 use qsegment::emulator::{Engine, Network};
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::outputs::overlay::Resample;
 use qsegment::pipeline::Frame;
 use qsegment::pipeline::geometry::{Size, Transform};
-use qsegment::pipeline::host::quant;
+use qsegment::pipeline::host::{Unfit, quant, subpixels};
+use qsegment::pipeline::subpixels::Subpixels;
 use qsegment::pipeline::vessels;
 use qsegment::source::simulated::area::View;
 use qsegment::source::simulated::isp::{Encoding, Gains, Isp};
@@ -28,6 +29,9 @@ pub(crate) struct WholeFrame {
     engine: Engine,
     input: Vec<u8>,
     output: Vec<u8>,
+    /// The output as one plane.
+    map: Vec<u8>,
+    subpixels: Subpixels,
     seen: Size,
     said: Size,
     probability_of: [u8; 256],
@@ -36,7 +40,7 @@ pub(crate) struct WholeFrame {
 /// What a network says of a whole picture.
 #[derive(Debug)]
 pub(crate) struct Said<'a> {
-    /// Row-major, as the network's last tensor.
+    /// Row-major, stored as in the network's last tensor.
     pub(crate) stored: &'a mut [u8],
     pub(crate) size: Size,
     /// From its pixels to the picture's.
@@ -46,12 +50,10 @@ pub(crate) struct Said<'a> {
 impl WholeFrame {
     pub(crate) fn new(network: &Network) -> anyhow::Result<Self> {
         let (input, output) = (network.input(), network.output());
-        ensure!(
-            input.channels == 3 && output.channels == 1,
-            "the network turns {} planes into {}; one that finds vessels turns 3 (RGB) into 1",
-            input.channels,
-            output.channels
-        );
+        let Some(subpixels) = subpixels(network).filter(|_| input.channels == 3) else {
+            let (inputs, outputs) = (input.channels, output.channels);
+            bail!(Unfit::Planes { inputs, outputs });
+        };
         let encoding = Encoding {
             width: input.width,
             height: input.height,
@@ -64,9 +66,11 @@ impl WholeFrame {
             isp: Isp::new(encoding),
             engine: Engine::new(network),
             input: Vec::new(),
-            output: vec![0; output.width * output.height],
+            output: vec![0; output.len_bytes()],
+            map: Vec::new(),
+            subpixels,
             seen: size(input.width, input.height),
-            said: size(output.width, output.height),
+            said: size(subpixels.map_width(), subpixels.map_height()),
             probability_of: vessels::probabilities(quant(network)?),
         })
     }
@@ -77,8 +81,9 @@ impl WholeFrame {
         let placed = Transform::letterbox(size, self.seen);
         self.isp.look(picture, whole(self.seen, placed.inverse()), &mut self.input);
         self.engine.run(&self.input, &mut self.output);
+        self.subpixels.lay_out(&self.output, &mut self.map, |stored| stored);
         let back = Transform::stretch(self.said, self.seen).then(placed.inverse());
-        Said { stored: &mut self.output, size: self.said, back }
+        Said { stored: &mut self.map, size: self.said, back }
     }
 
     /// The result at the picture's own size.
