@@ -52,7 +52,7 @@ fn an_rpk_is_explained_part_by_part_with_a_verdict() {
     assert_eq!((&json["version"], &json["kind"]), (&1.into(), &"network.rpk".into()));
     assert_eq!(json["registers"].as_array().unwrap().len(), 56);
     assert_eq!(json["verdict"]["driver_accepts"], true);
-    assert_eq!(json["verdict"]["driver"]["lines"], serde_json::json!([481, 41]));
+    assert_eq!(json["verdict"]["driver"]["lines"], serde_json::json!([481, 161]));
     assert_eq!(json["intrinsics"]["task"], "segmentation");
 }
 

@@ -6,7 +6,7 @@ SHIPPED = ("accurate", "fast")
 
 CANDIDATES: dict[str, Architecture] = {
     # The two that ship.
-    "accurate": Architecture(640),
+    "accurate": Architecture(640, output_planes=4),
     "fast": Architecture(400, output_factor=2),
     # The publication's, at the largest size that fits the sensor's memory.
     "paper-288": Architecture(288, stem=(3, 1), last_skip=True),
@@ -21,6 +21,7 @@ CANDIDATES: dict[str, Architecture] = {
     # Upsampling and output.
     "bilinear": Architecture(640, upsampling="bilinear"),
     "transposed": Architecture(640, upsampling="transposed"),
+    "one-plane": Architecture(640),
     "output-640": Architecture(640, output_factor=2),
     # Where the parameters sit.
     "middle-heavy": Architecture(640, widths=(16, 40, 64)),

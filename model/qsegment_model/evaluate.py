@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from . import data
 from .metrics import Counts, area_under_roc, bootstrap
+from .network import as_map
 from .train import load_network
 
 
@@ -89,7 +90,7 @@ def float_network(weights: Path) -> Network:
 
     def run(picture: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return network(data.to_input(picture)).sigmoid()[0, 0].numpy()
+            return as_map(network(data.to_input(picture))).sigmoid()[0, 0].numpy()
 
     return Network(network.architecture.input_size, run)
 
@@ -105,7 +106,8 @@ def int8_network(qdq: Path) -> Network:
 
     def run(picture: np.ndarray) -> np.ndarray:
         (output,) = session.run(None, {session.get_inputs()[0].name: data.to_input(picture).numpy()})
-        return 1 / (1 + np.exp(-output[0, 0])) if is_logit else output[0, 0]
+        output = as_map(torch.from_numpy(output))[0, 0].numpy()
+        return 1 / (1 + np.exp(-output)) if is_logit else output
 
     return Network(session.get_inputs()[0].shape[2], run)
 

@@ -19,6 +19,7 @@ What differs from the published network (arXiv 2312.09854), and why:
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 import torch
@@ -42,6 +43,8 @@ class Architecture:
     upsampling: str = "nearest"
     # 2: the head makes four values a pixel, which a 2x2 transposed convolution lays out at twice the size.
     output_factor: int = 1
+    # 4: they stay side by side, one plane each (see ``as_map``), since the sensor has no memory for a picture of 640.
+    output_planes: int = 1
 
     @property
     def size_multiple(self) -> int:
@@ -54,7 +57,7 @@ class Architecture:
 
     @property
     def output_size(self) -> int:
-        return self.inner_size * self.output_factor
+        return self.inner_size * self.output_factor * math.isqrt(self.output_planes)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -121,7 +124,8 @@ class QSegment(nn.Module):
         last_kernel = 3 if architecture.last == "full" else 1
         self.block7 = Block(a, a, "identity" if architecture.last_skip else "none", last_kernel)
         self.up4, self.up5, self.up6 = (Upsample(width, architecture.upsampling) for width in (c, b, a))
-        self.head = nn.ConvTranspose2d(a, 1, 2, 2) if architecture.output_factor == 2 else nn.Conv2d(a, 1, 1)
+        planes = architecture.output_planes
+        self.head = nn.ConvTranspose2d(a, 1, 2, 2) if architecture.output_factor == 2 else nn.Conv2d(a, planes, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         e1 = self.block1(x)
@@ -154,6 +158,11 @@ class QSegment(nn.Module):
         for hook in hooks:
             hook.remove()
         return total
+
+
+def as_map(output: Tensor) -> Tensor:
+    """``[N, f * f, h, w]`` to ``[N, 1, f * h, f * w]``: plane ``f * i + j`` holds row ``i``, column ``j`` of every f x f."""
+    return F.pixel_shuffle(output, math.isqrt(output.shape[1]))
 
 
 class Upsample(nn.Module):

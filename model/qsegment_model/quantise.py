@@ -18,7 +18,7 @@ from torch import nn
 from . import data
 from .augmentation import Pieces
 from .losses import vessel_loss
-from .network import OUTPUTS, QSegment
+from .network import OUTPUTS, QSegment, as_map
 from .train import IMAGES, load_network
 
 # Inputs [1, 3, H, W], one after the other.
@@ -93,7 +93,7 @@ def qat(steps: int, pieces: Pieces) -> Method:
             for group in optimiser.param_groups:
                 group["lr"] = 1e-4 * (1 - step / steps)
             inputs, truths = pieces.batch(4)
-            loss = vessel_loss(quantised(inputs), truths)
+            loss = vessel_loss(as_map(quantised(inputs)), truths)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

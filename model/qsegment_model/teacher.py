@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .data import FRAME, Example, shrink, to_input
-from .network import QSegment
+from .network import QSegment, as_map
 
 
 def taught(example: Example, teachers: list[QSegment], share: float) -> Example:
@@ -31,7 +31,7 @@ def probability(network: QSegment, picture: np.ndarray) -> Tensor:
         for turns in range(4):
             for mirrored in (False, True):
                 seen = torch.rot90(x.flip(3) if mirrored else x, turns, (2, 3))
-                said = torch.rot90(network(seen).sigmoid(), -turns, (2, 3))
+                said = torch.rot90(as_map(network(seen)).sigmoid(), -turns, (2, 3))
                 said = said.flip(3) if mirrored else said
                 total += F.interpolate(said, (FRAME, FRAME), mode="bilinear", align_corners=False)
     return total[0, 0] / 8

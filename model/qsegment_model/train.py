@@ -19,7 +19,7 @@ from .augmentation import PaperPictures, Pieces
 from .candidates import CANDIDATES
 from .losses import LOSSES
 from .muon import optimisers
-from .network import OUTPUTS, Architecture, QSegment
+from .network import OUTPUTS, Architecture, QSegment, as_map
 from .teacher import taught
 
 
@@ -66,7 +66,7 @@ def main() -> None:
     started = time.monotonic()
     network = QSegment(architecture)
     if args.start:
-        network.load_state_dict(load_network(args.start).state_dict())
+        network.load_state_dict(widened(load_network(args.start).state_dict(), network))
         recipe = replace(recipe, peak=0.5)
     train(network, pictures, recipe, weights.with_suffix(".checkpoint"), args.resume, args.device)
     seconds = time.monotonic() - started
@@ -80,6 +80,12 @@ def main() -> None:
         made_by["start"] = json.dumps(recipe_of(args.start))
     save(network, weights, made_by)
     print(f"{weights}: {recipe.steps} steps in {seconds:.0f} s")
+
+
+def widened(state: dict[str, Tensor], network: QSegment) -> dict[str, Tensor]:
+    """``state`` for a network whose head makes more planes: each begins as the one there was."""
+    wanted = network.state_dict()
+    return {name: tensor.expand_as(wanted[name]) if name.startswith("head") else tensor for name, tensor in state.items()}
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ def train(network: QSegment, pictures: Pieces | PaperPictures, recipe: Recipe, c
         inputs, truths = (tensor.to(device) for tensor in pictures.batch(recipe.batch))
         # bfloat16 halves the time of a step on processors that multiply it natively.
         with torch.autocast(device, dtype=torch.bfloat16):
-            logit = network(inputs.contiguous(memory_format=torch.channels_last))
+            logit = as_map(network(inputs.contiguous(memory_format=torch.channels_last)))
         loss = loss_of(logit, truths)
         network.zero_grad(set_to_none=True)
         loss.backward()

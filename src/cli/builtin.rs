@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 
-/// A network in the binary: MCTQ ONNX, RGB in, one plane of vessel scores out. Training, licence and
+/// A network in the binary: MCTQ ONNX, RGB in, one map of vessel scores out. Training, licence and
 /// measured numbers are in the model card beside the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum BuiltIn {
-    /// 640 x 640 in, 320 x 320 out: the most accurate one that fits in the sensor.
+    /// 640 x 640 in, four planes of 320 x 320 out, a map of 640 x 640: the most accurate one that fits in the sensor.
     #[default]
     Accurate,
     /// 400 x 400 in and out: 30 tensors a second by the model of the sensor's speed.

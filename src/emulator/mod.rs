@@ -78,9 +78,9 @@ impl Network {
 
     /// Weights and biases that the file holds.
     ///
-    /// The shipped network `accurate` was trained with 104,801. Its file has 105,185: folding each batch norm into its
-    /// convolution takes 480 away, and the exporter gives a bias to all 26 convolutions (865 values), where
-    /// only the last had one. `fast` has 48 more.
+    /// The shipped network `accurate` was trained with 104,852. Its file has 105,236: folding each batch norm into its
+    /// convolution takes 480 away, and the exporter gives a bias to all 26 convolutions (868 values), where
+    /// only the last had one.
     #[must_use]
     pub fn parameters(&self) -> u64 {
         self.graph.parameters()

@@ -90,7 +90,9 @@ impl Made {
         for axis in self.dnn_params.networks[0].inputs[0].dimensions.iter_mut().skip(1) {
             axis.size *= 2;
         }
-        self.dnn_params.networks[0].outputs[0].quant.scale = 0.125;
+        let output = &mut self.dnn_params.networks[0].outputs[0];
+        output.quant.scale = 0.125;
+        output.dimensions[0].size = 4;
         self
     }
 
