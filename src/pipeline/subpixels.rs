@@ -71,12 +71,16 @@ impl Subpixels {
         pixel: impl Fn(T) -> u8,
     ) {
         into.resize(self.map_width() * self.map_height(), 0);
-        for (x, column) in columns.chunks_exact(self.height * self.planes()).enumerate() {
-            for (y, elements) in column.chunks_exact(self.planes()).enumerate() {
-                for (index, &element) in elements.iter().enumerate() {
-                    let (row, column) = (index / self.factor, index % self.factor);
-                    let (row, column) = (self.factor * y + row, self.factor * x + column);
-                    into[row * self.map_width() + column] = pixel(element);
+        let (planes, column_len) = (self.planes(), self.height * self.planes());
+        // Along the rows that are written: the columns' lines that are read stay in the cache for the next rows.
+        for (y, rows) in into.chunks_exact_mut(self.factor * self.map_width()).enumerate() {
+            for (row, made) in rows.chunks_exact_mut(self.map_width()).enumerate() {
+                let first = y * planes + row * self.factor;
+                for (x, pixels) in made.chunks_exact_mut(self.factor).enumerate() {
+                    let elements = &columns[x * column_len + first..][..self.factor];
+                    for (made, &element) in pixels.iter_mut().zip(elements) {
+                        *made = pixel(element);
+                    }
                 }
             }
         }
