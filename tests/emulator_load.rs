@@ -264,6 +264,17 @@ fn refuses_inputs_and_outputs_that_are_no_picture() {
     assert!(refusal(&file).starts_with("inputs: found 0"));
 }
 
+/// Thin and high: few bytes, but a plan for every row.
+#[test]
+fn refuses_more_rows_than_can_be_planned() {
+    let (mut file, mut tensor) = MctqFile::new(1, 4096, 1, false);
+    for _ in 0..256 {
+        tensor = file.quantise(&tensor, 1.0, false);
+    }
+    let refusal = Network::load(&file.finish(&tensor)).unwrap_err().to_string();
+    assert!(refusal.contains("1052672 rows, more than 1048576"), "{refusal}");
+}
+
 #[test]
 fn refuses_a_missing_quantiser() {
     let (mut file, input) = MctqFile::new(1, 4, 4, false);

@@ -17,7 +17,7 @@ mod shape;
 pub use self::op::{
     Activation, AveragePool, Conv, ConvTranspose, Coordinates, Op, ResizeLinear, ResizeTo, Window,
 };
-use self::shape::MAX_ACTIVATIONS;
+use self::shape::{MAX_ACTIVATIONS, MAX_ROWS};
 pub(super) use self::shape::{MAX_CHANNELS, MAX_SIDE, check_size};
 use super::LoadError;
 
@@ -148,6 +148,10 @@ impl Graph {
         let total: usize = self.tensors.iter().map(TensorSpec::len_bytes).sum();
         if total > MAX_ACTIVATIONS {
             return Err(LoadError::Activations { found: total, limit: MAX_ACTIVATIONS });
+        }
+        let rows: usize = self.tensors.iter().map(|tensor| tensor.height).sum();
+        if rows > MAX_ROWS {
+            return Err(LoadError::Rows { found: rows, limit: MAX_ROWS });
         }
         Ok(())
     }

@@ -126,5 +126,8 @@ pub(in crate::emulator) const MAX_SIDE: usize = 4096;
 /// pictures, has 230 million.
 pub(super) const MAX_ACTIVATIONS: usize = 512 << 20;
 
+/// Rows of all tensors together, each of which an engine plans for. The shipped networks have 7,000.
+pub(super) const MAX_ROWS: usize = 1 << 20;
+
 /// Class numbers are stored as u8.
 const MAX_CLASSES: usize = 256;

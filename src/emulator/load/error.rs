@@ -62,6 +62,14 @@ pub enum LoadError {
         /// The most that is allowed.
         limits: [usize; 3],
     },
+    /// All tensors together are too high.
+    #[error("the tensors of one inference have {found} rows, more than {limit}; use a smaller input")]
+    Rows {
+        /// Rows.
+        found: usize,
+        /// Rows allowed.
+        limit: usize,
+    },
     /// All tensors together are too large.
     #[error(
         "the tensors of one inference have {found} bytes, more than {limit}; use a smaller input"

@@ -143,7 +143,8 @@ fn stages(maps: &[Map], steps: &[Step], output: usize, threads: usize) -> Vec<St
     let mut stages = Vec::new();
     let mut start = 0;
     while start < steps.len() {
-        let mut end = start + 1;
+        // One thread computes nothing twice.
+        let mut end = if threads == 1 { steps.len() } else { start + 1 };
         while end < steps.len() {
             let longer = start..end + 1;
             if surplus(maps, &steps[longer.clone()], &results(&longer), threads) > MAX_SURPLUS {
@@ -161,9 +162,6 @@ fn stages(maps: &[Map], steps: &[Step], output: usize, threads: usize) -> Vec<St
 
 /// What several threads compute together, over what one alone would, less one.
 fn surplus(maps: &[Map], steps: &[Step], results: &Results, threads: usize) -> f64 {
-    if threads == 1 {
-        return 0.0;
-    }
     let mut work = 0;
     for thread in 0..threads {
         let needed = rows_needed(steps, &results.shares(maps, thread, threads));
