@@ -24,8 +24,8 @@ class Qdq(unittest.TestCase):
                 form = qdq.Form(activations, pairs, integer_bias=False)
                 model = qdq.write(network, 160, form).SerializeToString()
                 got = run_plainly(model, form.store(picture(), first)) - form.zero_point(last)
-                # Its sums in float32 may put single elements a step away.
-                self.assertGreater((got == want).mean(), 0.9, form)
+                # Its sums in float32 may put single elements a step away, and what follows from them.
+                self.assertGreater((np.abs(got.astype(int) - want) <= 2).mean(), 0.95, form)
 
 
 class TfLite(unittest.TestCase):

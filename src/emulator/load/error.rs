@@ -63,7 +63,9 @@ pub enum LoadError {
         limits: [usize; 3],
     },
     /// All tensors together are too high.
-    #[error("the tensors of one inference have {found} rows, more than {limit}; use a smaller input")]
+    #[error(
+        "the tensors of one inference have {found} rows, more than {limit}; use a smaller input"
+    )]
     Rows {
         /// Rows.
         found: usize,
