@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rayon::ThreadPoolBuilder;
+
 use super::Network;
 use super::kernels::Instructions;
 use super::plan::Plan;
@@ -144,7 +146,7 @@ impl Engine {
         let kernel = Kernel::chosen().unwrap_or_else(|_| Kernel::fastest());
         let instructions = Instructions::detect(kernel).unwrap_or(Instructions::Scalar);
         Self::with(network, kernel, network.threads).unwrap_or_else(|_| {
-            Self::planned(network, kernel, Plan::new(network.graph(), instructions))
+            Self::planned(network, kernel, Plan::new(network.graph(), instructions, None))
         })
     }
 
@@ -159,11 +161,11 @@ impl Engine {
         if !(1..=MAX_THREADS).contains(&threads) {
             return Err(refused("out of range".to_owned()));
         }
-        let mut plan = Plan::new(network.graph(), instructions);
-        if threads > 1 {
-            plan = plan.shared_by(threads).map_err(|error| refused(error.to_string()))?;
-        }
-        Ok(Self::planned(network, kernel, plan))
+        let name = |index| format!("emulator-{index}");
+        let pool = || ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build();
+        let pool = (threads > 1).then(pool).transpose();
+        let pool = pool.map_err(|error| refused(error.to_string()))?;
+        Ok(Self::planned(network, kernel, Plan::new(network.graph(), instructions, pool)))
     }
 
     fn planned(network: &Network, kernel: Kernel, plan: Plan) -> Self {

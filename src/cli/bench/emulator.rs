@@ -71,7 +71,7 @@ fn timed(
 }
 
 /// Bytes of every value in no order; the time does not depend on them.
-fn picture(len_bytes: usize) -> Vec<u8> {
+pub(super) fn picture(len_bytes: usize) -> Vec<u8> {
     (0_u32..).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).take(len_bytes).collect()
 }
 

@@ -18,6 +18,7 @@ use qsegment::outputs::system_report::Machine;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
+use super::emulator::picture;
 use super::machine;
 use crate::cli::config::{Config, NetworkFile};
 use crate::cli::network::{self, Identity};
@@ -233,11 +234,6 @@ fn median(times: &[Duration]) -> Duration {
 fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(time).unwrap_or_default()
-}
-
-/// Bytes of every value in no order; the time does not depend on them.
-fn picture(len_bytes: usize) -> Vec<u8> {
-    (0_u32..).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()[3]).take(len_bytes).collect()
 }
 
 #[derive(Debug, Serialize)]

@@ -15,7 +15,7 @@ use std::arch::x86_64::{
     _mm256_sub_epi16, _mm256_unpackhi_epi8, _mm256_unpacklo_epi8, _mm256_xor_si256,
 };
 
-use super::{Add, Affine, Clip, Dense, Depthwise, Out, Pairs, Weights, scalar};
+use super::{Add, Affine, Clip, Dense, Depthwise, Out, Pairs, Weights, scalar, tiles};
 
 /// Proof that the processor has AVX2.
 #[derive(Debug, Clone, Copy)]
@@ -69,19 +69,13 @@ unsafe fn dense_row(
     for (block, affine) in dense.affine.iter().enumerate() {
         let weights = &weights[block * per_block..][..per_block];
         let finish = Finish::new(affine, dense.clip);
-        let mut x = 0;
-        while x < out.width {
-            if x + 4 <= out.width {
+        for (x, whole) in tiles(out.width, 4) {
+            if whole {
                 // SAFETY: as this function's own.
                 unsafe { tile::<4>(dense, weights, (widened, len), (block, x), &finish, &mut out) };
-                x += 4;
-            } else if out.width >= 4 {
-                // The last pixels once more, together with those that are left.
-                x = out.width - 4;
             } else {
                 // SAFETY: as this function's own.
                 unsafe { tile::<1>(dense, weights, (widened, len), (block, x), &finish, &mut out) };
-                x += 1;
             }
         }
     }
@@ -128,15 +122,14 @@ unsafe fn tile<const PIXELS: usize>(
 unsafe fn depthwise_row(depthwise: &Depthwise, input: (&[&[u8]], usize), mut out: Out<'_>) {
     for (block, affine) in depthwise.affine.iter().enumerate() {
         let finish = Finish::new(affine, depthwise.clip);
-        let mut x = 0;
-        while x + 2 <= out.width {
-            // SAFETY: as this function's own.
-            unsafe { depthwise_tile::<2>(depthwise, input, (block, x), &finish, &mut out) };
-            x += 2;
-        }
-        if x < out.width {
-            // SAFETY: as this function's own.
-            unsafe { depthwise_tile::<1>(depthwise, input, (block, x), &finish, &mut out) };
+        for (x, whole) in tiles(out.width, 2) {
+            if whole {
+                // SAFETY: as this function's own.
+                unsafe { depthwise_tile::<2>(depthwise, input, (block, x), &finish, &mut out) };
+            } else {
+                // SAFETY: as this function's own.
+                unsafe { depthwise_tile::<1>(depthwise, input, (block, x), &finish, &mut out) };
+            }
         }
     }
 }
@@ -268,13 +261,16 @@ unsafe fn interleave_row(planes: [&[u8]; 4], flip_byte: u8, made: &mut [u8]) {
     scalar::interleave(planes.map(|plane| &plane[16 * whole..]), flip_byte, rest);
 }
 
+/// Of [`Pairs`] or [`super::Bytes`].
 #[target_feature(enable = "avx2")]
 #[inline]
-fn halves(pairs: &Pairs) -> [__m256i; 2] {
+pub(super) fn halves<T>(weights: &T) -> [__m256i; 2] {
+    const { assert!(size_of::<T>() == 64) };
+    let weights: *const __m256i = std::ptr::from_ref(weights).cast();
     // SAFETY: the first 32 of 64 bytes.
-    let low = unsafe { _mm256_loadu_si256(pairs.0.as_ptr().cast()) };
+    let low = unsafe { _mm256_loadu_si256(weights) };
     // SAFETY: the last 32 of 64 bytes.
-    let high = unsafe { _mm256_loadu_si256(pairs.0[16..].as_ptr().cast()) };
+    let high = unsafe { _mm256_loadu_si256(weights.wrapping_add(1)) };
     [low, high]
 }
 

@@ -19,7 +19,7 @@ use std::arch::x86_64::{
 };
 
 use super::avx2::Avx2;
-use super::{Affine, Bytes, Clip, Dense, Depthwise, Out, Weights};
+use super::{Affine, Bytes, Clip, Dense, Depthwise, Out, Weights, tiles};
 
 /// Proof that the processor has AVX2 and AVX-512 F, BW, VL, VNNI and VBMI.
 #[derive(Debug, Clone, Copy)]
@@ -123,19 +123,13 @@ unsafe fn blocks<const BLOCKS: usize, const PIXELS: usize>(
     assert_eq!(weights.len(), dense.affine.len() * per_block, "weights of every block");
     let weights: [&[Bytes]; BLOCKS] =
         std::array::from_fn(|b| &weights[(block + b) * per_block..][..per_block]);
-    let mut x = 0;
-    while x < out.width {
-        if x + PIXELS <= out.width {
+    for (x, whole) in tiles(out.width, PIXELS) {
+        if whole {
             // SAFETY: as this function's own.
             unsafe { tile::<BLOCKS, PIXELS>(dense, weights, rows, (block, x), out) };
-            x += PIXELS;
-        } else if out.width >= PIXELS {
-            // The last pixels once more, together with those that are left.
-            x = out.width - PIXELS;
         } else {
             // SAFETY: as this function's own.
             unsafe { tile::<BLOCKS, 1>(dense, weights, rows, (block, x), out) };
-            x += 1;
         }
     }
 }

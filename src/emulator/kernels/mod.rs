@@ -94,6 +94,7 @@ pub(super) struct Depthwise {
     /// By block, by pair of taps: `[16 channels][2 taps]`.
     pub(super) weights: Vec<Pairs>,
     /// Of a 3 x 3 window with stride 1, by block, by row: [`Bytes`] of three columns, then the same one column on.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "for AVX-512 only"))]
     pub(super) three: Option<Vec<[[Bytes; 2]; 3]>>,
     pub(super) affine: Vec<Affine>,
     pub(super) clip: Clip,
@@ -283,6 +284,15 @@ impl Instructions {
             _ => scalar::interleave(planes, flip, made),
         }
     }
+}
+
+/// Where tiles of `pixels` pixels begin that cover a row, and whether it is whole tiles: then the last one lies over
+/// pixels that have been made already, if need be. A row shorter than a tile is made pixel by pixel.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+fn tiles(width: usize, pixels: usize) -> impl Iterator<Item = (usize, bool)> {
+    let whole = width >= pixels;
+    let step = if whole { pixels } else { 1 };
+    (0..width.div_ceil(step)).map(move |tile| ((tile * step).min(width - step), whole))
 }
 
 fn pairs(

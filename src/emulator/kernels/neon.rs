@@ -17,7 +17,7 @@ use std::arch::aarch64::{
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
-use super::{Affine, Bytes, Clip, Dense, Depthwise, Out, Weights};
+use super::{Affine, Bytes, Clip, Dense, Depthwise, Out, Weights, tiles};
 
 /// Every aarch64 processor has NEON; `sdot` is a proof of its own.
 #[derive(Debug, Clone, Copy)]
@@ -91,19 +91,13 @@ type Input<'a> = (&'a Dense, &'a [Bytes], &'a [&'a [u8]]);
 /// `dotprod`; the rows are as long as [`super::check`] asks.
 #[target_feature(enable = "neon,dotprod")]
 unsafe fn sdot_row(input: Input<'_>, block: usize, finish: &Finish, out: &mut Out<'_>) {
-    let mut x = 0;
-    while x < out.width {
-        if x + 4 <= out.width {
+    for (x, whole) in tiles(out.width, 4) {
+        if whole {
             // SAFETY: as this function's own.
             unsafe { sdot_tile::<4>(input, (block, x), finish, out) };
-            x += 4;
-        } else if out.width >= 4 {
-            // The last pixels once more, together with those that are left.
-            x = out.width - 4;
         } else {
             // SAFETY: as this function's own.
             unsafe { sdot_tile::<1>(input, (block, x), finish, out) };
-            x += 1;
         }
     }
 }
@@ -153,15 +147,14 @@ unsafe fn sdot_tile<const PIXELS: usize>(
 /// NEON; the rows are as long as [`super::check`] asks.
 #[target_feature(enable = "neon")]
 unsafe fn plain_row(input: Input<'_>, block: usize, finish: &Finish, out: &mut Out<'_>) {
-    let mut x = 0;
-    while x + 2 <= out.width {
-        // SAFETY: as this function's own.
-        unsafe { plain_tile::<2>(input, (block, x), finish, out) };
-        x += 2;
-    }
-    if x < out.width {
-        // SAFETY: as this function's own.
-        unsafe { plain_tile::<1>(input, (block, x), finish, out) };
+    for (x, whole) in tiles(out.width, 2) {
+        if whole {
+            // SAFETY: as this function's own.
+            unsafe { plain_tile::<2>(input, (block, x), finish, out) };
+        } else {
+            // SAFETY: as this function's own.
+            unsafe { plain_tile::<1>(input, (block, x), finish, out) };
+        }
     }
 }
 

@@ -4,12 +4,10 @@
 //! which lets it be tested on processors that have only the other. Everything else is AVX2's.
 #![allow(unsafe_code)]
 
-use std::arch::x86_64::{
-    __m256i, _mm256_dpbusd_avx_epi32, _mm256_dpbusd_epi32, _mm256_loadu_si256, _mm256_set1_epi32,
-};
+use std::arch::x86_64::{_mm256_dpbusd_avx_epi32, _mm256_dpbusd_epi32, _mm256_set1_epi32};
 
-use super::avx2::{Avx2, Finish};
-use super::{Bytes, Dense, Out, Weights};
+use super::avx2::{Avx2, Finish, halves};
+use super::{Bytes, Dense, Out, Weights, tiles};
 
 /// Proof that the processor has AVX2 and one of the encodings.
 #[derive(Debug, Clone, Copy)]
@@ -61,21 +59,11 @@ impl YmmVnni {
     }
 }
 
-#[target_feature(enable = "avx2")]
-#[inline]
-fn halves(bytes: &Bytes) -> [__m256i; 2] {
-    // SAFETY: the first 32 of 64 bytes.
-    let low = unsafe { _mm256_loadu_si256(bytes.0.as_ptr().cast()) };
-    // SAFETY: the last 32 of 64 bytes.
-    let high = unsafe { _mm256_loadu_si256(bytes.0[32..].as_ptr().cast()) };
-    [low, high]
-}
-
 /// What is done with one of the two encodings.
 macro_rules! encoded {
     ($name:ident, $features:literal, $dot:ident) => {
         mod $name {
-            use super::{_mm256_set1_epi32, Bytes, Dense, Finish, Out, halves, $dot};
+            use super::{_mm256_set1_epi32, Bytes, Dense, Finish, Out, halves, tiles, $dot};
 
             /// # Safety
             /// The features.
@@ -106,23 +94,17 @@ macro_rules! encoded {
                 for (block, affine) in dense.affine.iter().enumerate() {
                     let weights = &weights[block * per_block..][..per_block];
                     let finish = Finish::new(affine, dense.clip);
-                    let mut x = 0;
-                    while x < out.width {
-                        if x + 4 <= out.width {
+                    for (x, whole) in tiles(out.width, 4) {
+                        if whole {
                             // SAFETY: as this function's own.
                             unsafe {
                                 tile::<4>(dense, weights, rows, (block, x), &finish, &mut out)
                             };
-                            x += 4;
-                        } else if out.width >= 4 {
-                            // The last pixels once more, together with those that are left.
-                            x = out.width - 4;
                         } else {
                             // SAFETY: as this function's own.
                             unsafe {
                                 tile::<1>(dense, weights, rows, (block, x), &finish, &mut out)
                             };
-                            x += 1;
                         }
                     }
                 }

@@ -22,8 +22,8 @@ mod step;
 
 use std::ops::Range;
 
+use rayon::ThreadPool;
 use rayon::iter::{IntoParallelRefMutIterator as _, ParallelIterator as _};
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use self::map::Map;
 use self::schedule::rows_needed;
@@ -44,27 +44,16 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// For one thread.
-    pub(super) fn new(graph: &Graph, instructions: Instructions) -> Self {
+    /// For the threads of `pool`; without one the caller's alone.
+    pub(super) fn new(graph: &Graph, instructions: Instructions, pool: Option<ThreadPool>) -> Self {
         let maps = maps(graph);
         let nodes = graph.nodes().iter().map(|node| Step::new(graph, node, &maps, instructions));
         let steps: Vec<Step> = std::iter::once(Step::unpack(instructions)).chain(nodes).collect();
-        let stages = stages(&maps, &steps, graph.output, 1);
+        let threads = pool.as_ref().map_or(1, ThreadPool::current_num_threads);
+        let stages = stages(&maps, &steps, graph.output, threads);
         let longest = maps.iter().map(Map::row_len).max().unwrap_or(0) + SLACK;
         let zeros = [vec![0; longest], vec![128; longest]];
-        Self { maps, steps, stages, zeros, output: graph.output, pool: None }
-    }
-
-    /// The same for several threads.
-    ///
-    /// # Errors
-    /// When the system gives no more threads.
-    pub(super) fn shared_by(mut self, threads: usize) -> Result<Self, ThreadPoolBuildError> {
-        let name = |index| format!("emulator-{index}");
-        let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build()?;
-        self.stages = stages(&self.maps, &self.steps, self.output, threads);
-        self.pool = Some(pool);
-        Ok(self)
+        Self { maps, steps, stages, zeros, output: graph.output, pool }
     }
 
     /// Stored bytes C, H, W in and out, of the right lengths.

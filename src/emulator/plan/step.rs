@@ -182,8 +182,7 @@ impl Step {
                 }
             }
             Kernel::Add(add) => {
-                let last = self.inputs.len() - 1;
-                let rows = [(0, input(0, y)), (last, input(last, y))];
+                let rows = [0, 1].map(|i| (i, input(i, y)));
                 for block in 0..to.blocks {
                     let read = rows.map(|(i, row)| &row[source.map(self.inputs[i]).pixels(block)]);
                     self.instructions.add(add, read, &mut made[to.pixels(block)]);
