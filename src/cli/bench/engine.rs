@@ -162,6 +162,7 @@ impl Contender {
             kernel: kernel.name(),
             threads: self.engine.threads(),
             size: self.size,
+            macs: self.macs,
             cpu_ms: self.times.cpu().as_secs_f64() * 1e3,
             wall_ms: self.times.wall().as_secs_f64() * 1e3,
             gmac_per_s,
@@ -260,6 +261,8 @@ struct Row {
     threads: usize,
     /// Side of the picture, pixels.
     size: usize,
+    /// Multiply-accumulates of a frame.
+    macs: u64,
     cpu_ms: f64,
     wall_ms: f64,
     gmac_per_s: f64,
