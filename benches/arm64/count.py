@@ -1,7 +1,7 @@
 """Instructions of a frame, by kernel, counted under qemu-user; what Raspberry Pis would make of them, estimated.
 
-Each case runs twice, with one round of `qsegment bench engine` and with more. The difference is frames and nothing
-else: start, loading, planning and what is printed are in both.
+Each case runs twice, with one round of `qsegment bench engine` and with more. The difference is frames and some readings
+of the clock: start, loading, planning and what is printed are in both.
 """
 
 import argparse
@@ -73,8 +73,8 @@ VECTORS = {
     "dot": 1, "multiply_long": 1, "multiply": 2, "add_pairs_long": 1, "convert": 2, "vector": 1, "load_and_spread": 1,
 }  # fmt: skip
 MEMORY = {"load_and_spread": 1, "vector_memory_pair": 2, "vector_memory": 1, "memory": 1}
-# Arm's software optimization guides of the Cortex-A76 and A72 say which pipes take what. There is none of the A53: two
-# instructions a cycle, of which one computes with 128 bits; 64 bits from memory a cycle.
+# Simplified from LLVM's scheduling models of the nearest kin, Neoverse N1 and Cortex-A57, which follow Arm's guides. There
+# is no guide of the A53: two instructions a cycle, of which one computes with 128 bits; 64 bits from memory a cycle.
 CORES = [
     Core("Raspberry Pi 5", "Cortex-A76", 2.4e9, ["scalar", "neon", "sdot"], [
         Pipe("decoder", 4, EVERYTHING),
