@@ -2,6 +2,7 @@
 //! every key at its default, and a test keeps the two together.
 
 pub(crate) mod command;
+mod environment;
 mod exposure;
 mod file;
 mod hdmi;
@@ -191,8 +192,16 @@ impl Default for Web {
 }
 
 impl Config {
-    /// Reads the file, or the one of the system; without either, the defaults hold.
+    /// The file, or the one of the system, or without either the defaults; over them what the environment sets.
     pub(crate) fn load(chosen: Option<&Path>) -> anyhow::Result<Self> {
+        // What is not text is none of ours.
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        environment::over(Self::of_file(chosen)?, variables)
+    }
+    /// The file, or the one of the system; without either, the defaults.
+    fn of_file(chosen: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = chosen.map(Path::to_owned).or_else(default_path) else {
             return Ok(Self::default());
         };

@@ -41,7 +41,7 @@ pub(crate) fn config(
     match &args.command {
         ConfigCommand::Check { file } => {
             let file = file.as_deref().or(used.as_deref());
-            Config::load(file).map_err(Failure::configuration)?;
+            Config::of_file(file).map_err(Failure::configuration)?;
             let name = file.map_or("built-in defaults".into(), |file| file.display().to_string());
             match form {
                 Form::Text => out.line(format_args!("{name}: every key and value is right"))?,

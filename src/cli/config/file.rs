@@ -58,7 +58,7 @@ fn first_unknown(
     })
 }
 
-fn unknown_key(key: &str, known: &[String]) -> String {
+pub(super) fn unknown_key(key: &str, known: &[String]) -> String {
     let last = |path: &str| path.rsplit('.').next().unwrap_or(path).to_owned();
     // A key in the wrong section keeps its own name, a mistyped one most of its letters.
     let nearest = known
