@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde_json::Value;
@@ -19,9 +20,14 @@ fn run(dir: &Path, args: &[&str]) -> Output {
 }
 
 fn command(dir: &Path) -> Command {
+    let mut command = configured(dir, concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml"));
+    command.env("QSEGMENT_LOG", "warn");
+    command
+}
+
+fn configured(dir: &Path, file: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qsegment"));
-    command.current_dir(dir).env("QSEGMENT_LOG", "warn");
-    command.args(["--config", concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")]);
+    command.current_dir(dir).args(["--config", file]);
     command
 }
 
@@ -323,6 +329,83 @@ fn a_term_signal_ends_it_with_its_report() {
     assert!(child.wait().unwrap().success());
     assert!(table.contains("frames"), "{table}");
     assert!(dir.path().join("out/report.json").is_file());
+}
+
+#[test]
+fn a_hangup_reads_the_configuration_again_without_dropping_a_frame() {
+    let dir = TempDir::new().unwrap();
+    let configure = |text: &str| fs::write(dir.path().join("my.toml"), text).unwrap();
+    configure("[pipeline]\nthreshold = 0.5\n");
+    let mut child = configured(dir.path(), "my.toml")
+        .args(["run", "--input-size", "48x48", "--listen", "127.0.0.1:0", "--report", "out"])
+        // What is waited for in vain ends with the run.
+        .args(["--frames", "3000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut address = String::new();
+    stdout.read_line(&mut address).unwrap();
+    let host = address.trim_end().strip_prefix("http://").unwrap().strip_suffix('/').unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    };
+    let mut next = |wanted: &str| {
+        let mut line = String::new();
+        while !line.contains(wanted) {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "the log has ended without {wanted}");
+        }
+        line
+    };
+    let threshold = |wanted: &str| {
+        // The page's newest frame may still be one from before.
+        (0..200).any(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            get(host, "/status").contains(wanted)
+        })
+    };
+
+    assert!(threshold("\"threshold\":0.5"));
+    configure("[pipeline]\nthreshold = 0.25\n[source]\nseed = 9\n");
+    signal("-HUP");
+    assert!(next("pipeline.threshold").contains("is 0.25, was 0.5"));
+    assert!(next("source.seed").contains("stays 1; 9 needs a restart"));
+    assert!(threshold("\"threshold\":0.25"));
+
+    configure("[pipeline]\ntreshold = 0.1\n");
+    signal("-HUP");
+    assert!(next("reload").contains("did you mean `pipeline.threshold`?"));
+
+    signal("-TERM");
+    std::io::copy(&mut log, &mut std::io::sink()).unwrap();
+    assert!(child.wait().unwrap().success());
+    let report = report(dir.path(), "out");
+    assert_eq!(report["counters"]["lost_buffers"], 0);
+    assert_eq!(report["counters"]["unpaired"], 0);
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("my.toml"), "[source]\nseed = 2\n").unwrap();
+    let shown = |name: &str, value: &str| {
+        let mut show = configured(dir.path(), "my.toml");
+        show.args(["--json", "config", "show"]).env(name, value);
+        show.output().unwrap()
+    };
+    let output = shown("QSEGMENT_SOURCE_SEED", "7");
+    assert_fine(&output);
+    let config: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(config["config"]["source"]["seed"], 7);
+    let refused = shown("QSEGMENT_SOURCE_SEDE", "7");
+    assert_eq!(refused.status.code(), Some(78));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("environment variable QSEGMENT_SOURCE_SEDE"), "{said}");
+    assert!(said.contains("did you mean `source.seed`?"), "{said}");
 }
 
 fn get(host: &str, path: &str) -> String {

@@ -110,7 +110,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let form = if cli.json { Form::Json } else { Form::Text };
     let config = || Config::load(cli.config.as_deref()).map_err(Failure::configuration);
     match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
-        Command::Run(args) => run::run(&args, config()?, form, &mut out),
+        Command::Run(args) => run::run(&args, cli.config.as_deref(), form, &mut out),
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
         Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),

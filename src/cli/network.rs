@@ -44,7 +44,7 @@ pub(crate) struct Identity {
 }
 
 /// How a command is told its network.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct NetworkArgs {
     /// Network instead of the configured one: accurate, fast, or an ONNX file (MCTQ or QDQ)
     #[arg(long, value_name = "NETWORK")]

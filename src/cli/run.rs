@@ -3,6 +3,7 @@
 //! ```text
 //!   main       opens everything, starts the others, keeps the newest frame for the report
 //!   signals    Ctrl-C and SIGTERM: the first stops, the second exits          (stop.rs)
+//!   reload     SIGHUP: the configuration is read again                      (reload.rs)
 //!   status     a line now and then                                            (status.rs)
 //!   latency-log   every count of every second, where that is wanted     (latency_log.rs)
 //!   capture, decode   the pipeline's own          web, hdmi   the outputs' own
@@ -18,13 +19,14 @@ mod condition;
 mod dump;
 mod latency_log;
 mod power;
+mod reload;
 mod source;
 mod status;
 pub(crate) mod stop;
 mod table;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -50,6 +52,7 @@ use chosen::Asked;
 use condition::{Condition, Verdict};
 use dump::{Dumped, Dumping};
 use power::Power;
+use reload::{Reload, Reread};
 pub(crate) use source::SourceArgs;
 use table::Table;
 use watch::Watch;
@@ -58,7 +61,7 @@ use watch::Watch;
 ///
 /// Prints the page's address and, at the end, a report. Ends after --frames, or on Ctrl-C or SIGTERM (a
 /// second one ends it at once, without a report).
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArgs {
     /// End after this many sensor frames (30 a second)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -114,15 +117,19 @@ impl RunArgs {
 
 pub(crate) fn run(
     args: &RunArgs,
-    config: Config,
+    file: Option<&Path>,
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
     if let Some(listen) = args.listen {
         listen.check().context("--listen").map_err(Failure::usage)?;
     }
-    let config = args.over(config);
-    let ended = to_the_end(args, &config, form, out)?;
+    let read = {
+        let (args, file) = (args.clone(), file.map(Path::to_owned));
+        move || Ok(args.over(Config::load(file.as_deref())?))
+    };
+    let config = read().map_err(Failure::configuration)?;
+    let ended = to_the_end(args, &config, Some(Box::new(read)), form, out)?;
     if let Some(folder) = &ended.folder {
         let Ended { facts, snapshot, time, watch, .. } = &ended;
         folder.write(&ended.report, ended.last.as_deref(), config.overlay.style(Scale::Two))?;
@@ -160,10 +167,12 @@ pub(super) struct Ended {
     watch: Watch,
 }
 
-/// Opens everything and runs until `--frames`, a signal or the source ends it. `config` has the command line over it.
+/// Opens everything and runs until `--frames`, a signal or the source ends it. `config` has the command line over it;
+/// with `reread` it is read again at SIGHUP.
 pub(super) fn to_the_end(
     args: &RunArgs,
     config: &Config,
+    reread: Option<Reread>,
     form: Form,
     out: &mut Out,
 ) -> Result<Ended, Failure> {
@@ -172,6 +181,7 @@ pub(super) fn to_the_end(
     let host_clock = Clock::monotonic(stop.clone());
     // From here on, since an upload can take minutes.
     stop::obey_signals(stop.clone())?;
+    let reload = reread.map(Reload::prepare).transpose()?.flatten();
     let mut power = Power::start(config, &host_clock)?;
     let opened = Opened::new(args, config, &stop, &host_clock)?;
     power.check(&opened.facts)?;
@@ -186,6 +196,10 @@ pub(super) fn to_the_end(
         stall_after: config.pipeline.stall_after(),
         ..opened.pipeline
     });
+    let limits = pipeline.limits();
+    if let Some(reload) = reload {
+        reload.obey(config.clone(), Arc::clone(&limits))?;
+    }
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
     let exposing = opened
@@ -206,7 +220,7 @@ pub(super) fn to_the_end(
                 slot,
                 snapshot: watched(&watch, Watch::snapshot),
                 clock: host_clock.clone(),
-                stale_after: config.pipeline.stale_after(),
+                limits: Arc::clone(&limits),
             });
             Some(showing.map_err(Failure::unavailable)?)
         }
@@ -221,7 +235,7 @@ pub(super) fn to_the_end(
                 trace: watched(&watch, Watch::trace),
                 facts: opened.facts.clone(),
                 clock: host_clock.clone(),
-                stale_after: config.pipeline.stale_after(),
+                limits: Arc::clone(&limits),
                 exposure: exposure.clone(),
             })?;
             say_address(&serving, form, out)?;

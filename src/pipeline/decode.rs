@@ -183,6 +183,10 @@ impl Decoder {
             frame: Frame::default(),
         }
     }
+    /// The mask of the next frame is `probability >= threshold`.
+    pub(super) fn set_threshold(&mut self, threshold: u8) {
+        self.threshold = threshold;
+    }
 
     /// From now on every frame says how bright its input tensor is.
     pub fn measure_light(&mut self) {

@@ -24,6 +24,7 @@ pub mod geometry;
 mod held;
 pub mod host;
 pub mod latency;
+mod limits;
 pub mod metering;
 mod numbering;
 pub mod pairing;
@@ -34,6 +35,7 @@ pub mod subpixels;
 pub mod trace;
 pub mod vessels;
 
+pub use limits::Limits;
 pub use running::{Observer, Progress, RunError, Running};
 
 use std::sync::Arc;
@@ -241,6 +243,7 @@ pub enum ShownPicture {
 #[derive(Debug)]
 pub struct Pipeline {
     options: Options,
+    limits: Arc<Limits>,
     measures_light: bool,
     latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
     bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
@@ -250,7 +253,14 @@ impl Pipeline {
     /// A pipeline without outputs.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        Self { options, measures_light: false, latest: Vec::new(), bounded: Vec::new() }
+        let Options { threshold, stale_after, stall_after, .. } = options;
+        let limits = Arc::new(Limits::new(threshold, stale_after, stall_after));
+        Self { options, limits, measures_light: false, latest: Vec::new(), bounded: Vec::new() }
+    }
+    /// The options that may be set anew while it runs.
+    #[must_use]
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
     /// Every frame is to say how bright its input tensor is: for whoever sets the exposure.
     pub fn measure_light(&mut self) {
@@ -274,7 +284,7 @@ impl Pipeline {
     /// for its next frame.
     #[must_use]
     pub fn start(self, source: Box<dyn FrameSource>, host_clock: Clock) -> Running {
-        let Self { options, measures_light, latest, bounded } = self;
-        Running::start(&options, measures_light, latest, bounded, source, host_clock)
+        let Self { options, limits, measures_light, latest, bounded } = self;
+        Running::start(&options, limits, measures_light, latest, bounded, source, host_clock)
     }
 }

@@ -24,7 +24,7 @@ use super::host::Inference;
 use super::latency::{Latency, StageHistogram};
 use super::queue::{Bounded, LatestSlot};
 use super::trace::Passed;
-use super::{Counters, Frame, Options, Snapshot};
+use super::{Counters, Frame, Limits, Options, Snapshot};
 use crate::source::clock::{Clock, Timestamp};
 use crate::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
 
@@ -67,6 +67,7 @@ pub struct Running {
 impl Running {
     pub(super) fn start(
         options: &Options,
+        limits: Arc<Limits>,
         measures_light: bool,
         latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
         bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
@@ -74,7 +75,7 @@ impl Running {
         host_clock: Clock,
     ) -> Self {
         let shared = Arc::new(Shared::new(source.info(), latest, bounded, host_clock));
-        let mut decode = Decode::new(options, Arc::clone(&shared));
+        let mut decode = Decode::new(options, limits, Arc::clone(&shared));
         if measures_light {
             decode.decoder.measure_light();
         }
@@ -356,6 +357,7 @@ impl Drop for Capture {
 struct Decode {
     decoder: Decoder,
     arrivals: Arrivals,
+    limits: Arc<Limits>,
     frames: FramePool,
     counters: Counters,
     policy: Policy,
@@ -365,12 +367,13 @@ struct Decode {
 }
 
 impl Decode {
-    fn new(options: &Options, shared: Arc<Shared>) -> Self {
+    fn new(options: &Options, limits: Arc<Limits>, shared: Arc<Shared>) -> Self {
         let queued: usize = shared.bounded.iter().map(|queue| queue.capacity()).sum();
         let outputs = shared.latest.len() + shared.bounded.len();
         Self {
             decoder: Decoder::new(options, &shared.info),
-            arrivals: Arrivals::new(options.stall_after, options.stale_after),
+            arrivals: Arrivals::default(),
+            limits,
             frames: FramePool::new(1 + queued + outputs * FRAMES_HELD_BY_AN_OUTPUT),
             counters: Counters::default(),
             policy: Policy::of(options),
@@ -398,7 +401,8 @@ impl Decode {
         let Captured { raw, received, dropped_before } = captured;
         let (sequence, tensor_at_host) = (raw.sequence, raw.tensor_at_host);
         let arrived = Arrived { sequence, tensor_at_host, dropped_before: *dropped_before };
-        self.arrivals.push(arrived, &mut self.counters);
+        self.arrivals.push(arrived, &self.limits, &mut self.counters);
+        self.decoder.set_threshold(self.limits.threshold());
 
         self.decoder.hold_picture(raw);
         let newer_waits = self.policy == Policy::NewestWins && !self.shared.captured.is_empty();
@@ -499,7 +503,7 @@ const FRAMES_HELD_BY_AN_OUTPUT: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use super::{Decode, Options, RawFrame, RunError, Shared, Thread};
+    use super::{Decode, Limits, Options, RawFrame, RunError, Shared, Thread};
     use crate::formats::embedded::LinePacking;
     use crate::pipeline::queue::{Bounded, LatestSlot, Taken};
     use crate::source::clock::{Clock, StopSignal};
@@ -519,7 +523,9 @@ mod tests {
             (vec![Arc::new(LatestSlot::new("page"))], vec![Arc::new(Bounded::new("report", 1))]);
         let clock = Clock::simulated(stop.clone());
         let shared = Arc::new(Shared::new(info, latest, bounded, clock));
-        (Decode::new(&options, Arc::clone(&shared)), shared)
+        let Options { threshold, stale_after, stall_after, .. } = options;
+        let limits = Arc::new(Limits::new(threshold, stale_after, stall_after));
+        (Decode::new(&options, limits, Arc::clone(&shared)), shared)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use qsegment::outputs::hdmi::compose::Orientation;
 use qsegment::outputs::hdmi::{Card, Feed, Hdmi, Observer, Options, Showing, WantedCard};
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::pipeline::queue::LatestSlot;
-use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
+use qsegment::pipeline::{Counters, Frame, Limits, Snapshot, Stamps};
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
 use qsegment::source::{Quality, SourceInfo};
 
@@ -70,7 +70,7 @@ impl Bench {
             slot: Arc::clone(&slot),
             snapshot: Arc::new(move || snapshot(at.now())),
             clock: clock.clone(),
-            stale_after,
+            limits: Arc::new(Limits::new(128, stale_after, Duration::from_secs(1))),
         });
         Self { card, slot, clock, showing: showing.unwrap_or_else(|error| panic!("{error}")) }
     }

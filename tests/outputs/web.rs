@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use qsegment::outputs::web::{Feed, Serving, Web};
-use qsegment::pipeline::Frame;
 use qsegment::pipeline::queue::LatestSlot;
+use qsegment::pipeline::{Frame, Limits};
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ impl Page {
             trace: Arc::new(trace),
             facts: facts(),
             clock: clock.clone(),
-            stale_after: Duration::from_millis(500),
+            limits: Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1))),
             exposure: None,
         };
         Self { serving: web.serve(feed).unwrap(), slot, clock }

@@ -61,7 +61,7 @@ pub(crate) fn system(
     let typed = std::env::args_os().skip(1);
     let again = command(typed.map(|argument| argument.to_string_lossy().into_owned()));
     let load_average = machine::load_average(Path::new("/"));
-    let ended = run::to_the_end(&run, &config, form, out)?;
+    let ended = run::to_the_end(&run, &config, None, form, out)?;
     // Whatever ended the run early: the report is of what was seen until then.
     let failure = ended.failure;
     let clock = Clock::monotonic(StopSignal::default());

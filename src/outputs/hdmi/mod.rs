@@ -39,7 +39,6 @@ mod words;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use super::figures::Facts;
 use super::overlay::Style;
@@ -47,7 +46,7 @@ use crate::pipeline::geometry::Size;
 use crate::pipeline::latency::{DisplayLatency, StageHistogram, StageLatency};
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::trace::OnScreen;
-use crate::pipeline::{Frame, Snapshot};
+use crate::pipeline::{Frame, Limits, Snapshot};
 use crate::source::clock::{Clock, StopSignal};
 pub use card::{Card, WantedCard};
 pub use choice::WantedMode;
@@ -94,13 +93,13 @@ pub struct Feed {
     pub snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
     /// The host clock that stamped the frames.
     pub clock: Clock,
-    /// A mask older than this is stale.
-    pub stale_after: Duration,
+    /// When a mask is stale.
+    pub limits: Arc<Limits>,
 }
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Feed").field("stale_after", &self.stale_after).finish_non_exhaustive()
+        f.debug_struct("Feed").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 

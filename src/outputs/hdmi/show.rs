@@ -276,7 +276,7 @@ impl Show {
         }
         // A frame whose buffers do not fit their sizes shows nothing.
         let whole = self.newest.as_deref().filter(|frame| Sizes::of(frame).is_some());
-        match Freshness::of(whole, now, self.feed.stale_after) {
+        match Freshness::of(whole, now, self.feed.limits.stale_after()) {
             Freshness::Live => Sign::Live,
             // In tenths of a second: what is not seen to change is not drawn again.
             Freshness::Stale { age } => {

@@ -23,7 +23,6 @@ use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tokio::sync::{Semaphore, oneshot};
 
@@ -34,7 +33,7 @@ use super::overlay::{Freshness, Overlay};
 use super::recent::Recent;
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::trace::Trace;
-use crate::pipeline::{Frame, Snapshot};
+use crate::pipeline::{Frame, Limits, Snapshot};
 use crate::source::clock::Clock;
 use views::Views;
 
@@ -57,8 +56,8 @@ pub struct Feed {
     pub facts: Facts,
     /// The host clock that stamped the frames.
     pub clock: Clock,
-    /// A mask older than this is stale.
-    pub stale_after: Duration,
+    /// When a mask is stale.
+    pub limits: Arc<Limits>,
     /// What exposure and white balance are doing, where there is a camera.
     pub exposure: Option<exposure::Observer>,
 }
@@ -115,13 +114,13 @@ impl Web {
             .max_blocking_threads(SNAPSHOT_THREADS)
             .build()
             .map_err(no_thread)?;
-        let Feed { slot, snapshot, trace, facts, clock, stale_after, exposure } = feed;
+        let Feed { slot, snapshot, trace, facts, clock, limits, exposure } = feed;
         let site = Arc::new(Site {
             snapshot,
             trace,
             facts,
             clock,
-            stale_after,
+            limits,
             exposure,
             newest: Mutex::default(),
             recent: Mutex::default(),
@@ -180,7 +179,7 @@ struct Site {
     trace: Arc<dyn Fn() -> Trace + Send + Sync>,
     facts: Facts,
     clock: Clock,
-    stale_after: Duration,
+    limits: Arc<Limits>,
     exposure: Option<exposure::Observer>,
     newest: Mutex<Option<Arc<Frame>>>,
     recent: Mutex<Recent>,
@@ -194,7 +193,7 @@ impl Site {
         self.newest.lock().expect(NOT_POISONED).clone()
     }
     fn freshness(&self, newest: Option<&Frame>) -> Freshness {
-        Freshness::of(newest, self.clock.now(), self.stale_after)
+        Freshness::of(newest, self.clock.now(), self.limits.stale_after())
     }
 }
 

@@ -142,7 +142,7 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     let now = site.clock.now();
     let newest = newest.as_deref().map(|frame| (frame, now));
     let exposure = site.exposure.as_ref().map(Observer::figures);
-    let (facts, stale_after) = (&site.facts, site.stale_after);
+    let (facts, stale_after) = (&site.facts, site.limits.stale_after());
     Json(Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure))
         .into_response()
 }
