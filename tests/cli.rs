@@ -34,6 +34,10 @@ fn help_explains_every_command() {
         .assert()
         .success()
         .stdout_eq(file!["cmd/help_bench_system.stdout"]);
+    qsegment(&["bench", "engine", "--help"])
+        .assert()
+        .success()
+        .stdout_eq(file!["cmd/help_bench_engine.stdout"]);
 }
 
 #[test]
@@ -83,6 +87,49 @@ fn wrong_usage_is_explained_with_exit_code_2() {
         .stderr_eq(file!["cmd/usage_bench_frames.stderr"]);
     // Its system is not named.
     qsegment(&["bench"]).assert().code(2).stderr_eq(file!["cmd/help_bench.stdout"]);
+}
+
+#[test]
+fn other_engines_are_refused_with_what_is_missing() {
+    let engine = |library: [&str; 2], network: &[&str]| {
+        qsegment(&["bench", "engine", "--frames", "1"]).args(library).args(network).assert()
+    };
+    // What it is to run is not named.
+    engine(["--onnxruntime", "no.so"], &[]).code(2).stderr_eq(file!["cmd/usage_bench_peer.stderr"]);
+
+    for (library, network, feature, built_in, want) in [
+        (
+            "--onnxruntime",
+            "--qdq",
+            "ort",
+            cfg!(feature = "ort"),
+            "libonnxruntime.so of onnxruntime 1.24",
+        ),
+        (
+            "--tflite-library",
+            "--tflite",
+            "tflite",
+            cfg!(feature = "tflite"),
+            "libtensorflowlite_c.so or libLiteRt.so",
+        ),
+    ] {
+        let network = [network, "no.file"];
+        if !built_in {
+            engine([library, "no.so"], &network).code(2).stderr_eq(format!(
+                "qsegment: {library}: this qsegment is built without it; `cargo build --release --locked \
+                 --features {feature}` builds one with it\n"
+            ));
+            continue;
+        }
+        engine([library, "no.so"], &network).code(1).stderr_eq(format!(
+            "qsegment: {library} no.so (is the path right?): No such file or directory (os error 2)\n"
+        ));
+        // This file is there, and no library.
+        let text = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        engine([library, text], &network).code(1).stderr_eq(format!(
+            "qsegment: {library} [..]README.md: want {want}[..]dlopen failed[..]\n"
+        ));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod emulator;
 mod engine;
 mod machine;
+mod peers;
 mod system;
 
 use std::process::ExitCode;

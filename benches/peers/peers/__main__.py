@@ -11,11 +11,11 @@ from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
-from . import ours, report
+from . import files, ours, report
 from .agreement import Agreement, compare
 from .duel import Row, rounds, row
 from .engines import PEERS
-from .networks import REPOSITORY, Prepared, prepare
+from .networks import BUILD, REPOSITORY, Prepared, prepare
 from .worker import Worker
 
 
@@ -27,6 +27,12 @@ def main() -> None:
     cpus = sorted(os.sched_getaffinity(0))
     if max(threads) > len(cpus):
         raise SystemExit(f"--threads {max(threads)}: this process may use {len(cpus)} processors")
+    names = args.network or ["accurate", "table1"]
+    if args.write:
+        for network in (prepare(name).network for name in names):
+            for size in sizes:
+                print(*files.write(network, size, BUILD), sep="\n", flush=True)
+        return
     program = None if args.peers_only else args.qsegment
 
     versions = [ours.version(program)] if program else []
@@ -34,7 +40,7 @@ def main() -> None:
     print(f"{report.machine()}\n{'; '.join(versions)}\n", flush=True)
 
     agreements, rows = [], []
-    for name in args.network or ["accurate", "table1"]:
+    for name in names:
         prepared = prepare(name)
         agreements += agree(args, prepared, program)
         for size in sizes:
@@ -113,6 +119,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--qsegment", type=Path, metavar="PATH", default=REPOSITORY / "target/release/qsegment",
                         help="our program (default: that of this checkout)")
     parser.add_argument("--peers-only", action="store_true", help="without qsegment, so without ratios")
+    parser.add_argument("--write", action="store_true",
+                        help="write the files for `qsegment bench engine` to build/ and end")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the same rows here")
     parser.add_argument("--verbose", action="store_true", help="tell what each engine says that it runs")
     return parser.parse_args()
