@@ -2,7 +2,7 @@
 
 mod emulator;
 mod engine;
-mod machine;
+pub(crate) mod machine;
 mod system;
 
 use std::process::ExitCode;
