@@ -2,7 +2,7 @@
 
 mod emulator;
 mod engine;
-mod machine;
+pub(crate) mod machine;
 mod peers;
 mod system;
 

@@ -37,7 +37,7 @@ pub(crate) use hdmi::{DisplayOutput, Hdmi};
 pub(crate) use power::{Instruments, Power};
 
 /// Where a system-wide configuration lies.
-const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
+pub(crate) const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
 
 /// The network or picture that the binary carries.
 pub(crate) const BUILT_IN: &str = "built-in";
@@ -217,7 +217,12 @@ impl Config {
 }
 
 fn default_path() -> Option<PathBuf> {
-    Some(PathBuf::from(SYSTEM_PATH)).filter(|path| path.exists())
+    system_file(Path::new("/"))
+}
+
+/// The system-wide configuration of the machine whose files lie under `root`, if it has one.
+pub(crate) fn system_file(root: &Path) -> Option<PathBuf> {
+    Some(root.join(SYSTEM_PATH.trim_start_matches('/'))).filter(|path| path.exists())
 }
 
 impl Pipeline {

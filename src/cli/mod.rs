@@ -10,6 +10,7 @@
 mod bench;
 mod builtin;
 mod config;
+mod doctor;
 mod eval;
 mod feed;
 mod inspect;
@@ -91,6 +92,7 @@ enum Command {
     Eval(eval::EvalArgs),
     Verify(verify::VerifyArgs),
     Bench(bench::BenchArgs),
+    Doctor(doctor::DoctorArgs),
     Feed(feed::FeedArgs),
     Config(config::command::ConfigArgs),
 }
@@ -118,6 +120,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
         Command::Eval(args) => eval::eval(&args, config()?, form, &mut out),
         Command::Bench(args) => bench::bench(args, config()?, form, &mut out),
+        // A configuration that is wrong is one of its findings.
+        Command::Doctor(args) => doctor::doctor(&args, cli.config.as_deref(), form, &mut out),
         Command::Config(args) => {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
         }

@@ -13,7 +13,7 @@
 //!
 //! What can be known to be wrong is found before the first frame: network, scene, port, report folder.
 
-mod camera;
+pub(crate) mod camera;
 pub(crate) mod chosen;
 mod condition;
 mod dump;

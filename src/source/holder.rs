@@ -26,7 +26,9 @@ pub fn holders_of(node: &Path) -> Vec<Holder> {
     holders_in(Path::new("/proc"), node, std::process::id())
 }
 
-fn holders_in(proc: &Path, node: &Path, own: u32) -> Vec<Holder> {
+/// The same of the processes under `proc`, without the one whose number is `own`.
+#[must_use]
+pub fn holders_in(proc: &Path, node: &Path, own: u32) -> Vec<Holder> {
     let entries = fs::read_dir(proc).into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let holds = |process: PathBuf| {

@@ -6,7 +6,7 @@ use std::path::Path;
 use qsegment::outputs::system_report::Machine;
 
 /// Reads it from the kernel's files under `root`; what cannot be read is said to be unknown.
-pub(super) fn read(root: &Path) -> Machine {
+pub(crate) fn read(root: &Path) -> Machine {
     let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
     let one_line = |path: &str| {
         let line = text(path).trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_owned();

@@ -42,6 +42,21 @@ impl Default for Power {
     }
 }
 
+impl Power {
+    /// Which instruments are looked for; none where none is read.
+    pub(crate) fn choice(&self) -> Option<power::Choice> {
+        let wanted = match self.source {
+            Instruments::None | Instruments::Simulated => return None,
+            Instruments::Auto => power::Wanted::Any,
+            Instruments::Hwmon => power::Wanted::Hwmon,
+            Instruments::Pmic => power::Wanted::Pmic,
+            Instruments::Rapl => power::Wanted::Rapl,
+        };
+        let chip = Some(self.chip.clone()).filter(|chip| !chip.is_empty());
+        Some(power::Choice { wanted, chip_scope: self.scope.into(), chip })
+    }
+}
+
 /// Instruments for power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

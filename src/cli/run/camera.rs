@@ -227,7 +227,7 @@ fn unavailable(error: CameraError) -> Failure {
 }
 
 /// What of a packed network decides who runs what.
-pub(super) struct Packed {
+pub(crate) struct Packed {
     sha256: String,
     /// What it says of itself, where that can be read.
     info: Option<NetworkInfo>,
@@ -252,7 +252,7 @@ impl Packed {
         Self::read(network)
     }
 
-    pub(super) fn read(network: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn read(network: &Path) -> anyhow::Result<Self> {
         let shown = network.display();
         let limit = "one that fits into the sensor is under 8 MiB";
         let file =
@@ -262,6 +262,11 @@ impl Packed {
                 .context(format!("{shown} is not packed: run `qsegment pack` on it"));
         }
         Ok(Self::of(&file))
+    }
+
+    /// Why its outputs are no vessel map, where they are not.
+    pub(crate) fn no_vessels(&self) -> Option<String> {
+        self.only_input.as_ref().map(|input| input.why.to_string())
     }
 
     /// Width and height of its input.

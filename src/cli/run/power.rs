@@ -14,7 +14,7 @@ use qsegment::pipeline::Observer;
 use qsegment::pipeline::metering::{Metering, Meters};
 use qsegment::source::clock::Clock;
 use qsegment::source::power::{
-    self, AbsentError, Activity, Choice, EnergyModel, Found, Scope, Simulated, Wanted,
+    self, AbsentError, Activity, EnergyModel, Found, Scope, Simulated, Wanted,
 };
 
 use crate::cli::Failure;
@@ -107,18 +107,9 @@ impl<'a> Power<'a> {
 
 /// What was asked for and is not there is an error; `auto` takes what there is.
 fn find(config: &Config) -> Result<Found, Failure> {
-    let asked = &config.power;
-    let wanted = match asked.source {
-        Instruments::None | Instruments::Simulated => return Ok(Found::default()),
-        Instruments::Auto => Wanted::Any,
-        Instruments::Hwmon => Wanted::Hwmon,
-        Instruments::Pmic => Wanted::Pmic,
-        Instruments::Rapl => Wanted::Rapl,
-    };
-    let chip = Some(asked.chip.clone()).filter(|chip| !chip.is_empty());
-    let choice = Choice { wanted, chip_scope: asked.scope.into(), chip };
+    let Some(choice) = config.power.choice() else { return Ok(Found::default()) };
     let mut found = power::find(Path::new("/"), &choice);
-    if wanted != Wanted::Any
+    if choice.wanted != Wanted::Any
         && let Some(absent) = found.absent.pop()
     {
         let to_configure = matches!(

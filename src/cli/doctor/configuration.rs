@@ -1,0 +1,102 @@
+//! Whether the configuration can be read, and where the page is.
+
+use std::path::Path;
+
+use qsegment::outputs::OutputError;
+use qsegment::outputs::web::Web;
+
+use super::check::{Check, Question};
+use super::holders;
+use super::host::Host;
+use crate::cli::config::{self, Config, Listen};
+
+const FILE: Question =
+    Question::new("configuration", "a file whose every key and value is right, or none");
+const PAGE: Question =
+    Question::new("page", "an address of this machine with a free port, or \"off\"");
+
+/// The configuration, and what there is to say of its file. The defaults stand in for one that is wrong, so that
+/// everything else can be looked at.
+pub(super) fn read(host: &Host, chosen: Option<&Path>) -> (Config, Check) {
+    let file = chosen.map(Path::to_owned).or_else(|| config::system_file(host.root()));
+    let Some(file) = file else {
+        let found = format!("no {}: the built-in defaults hold", config::SYSTEM_PATH);
+        return (Config::default(), FILE.ok(found));
+    };
+    let shown = host.as_there(&file.display().to_string());
+    match Config::load(Some(&file)) {
+        Ok(config) => (config, FILE.ok(format!("{shown}: every key and value is right"))),
+        Err(error) => {
+            let found = host.as_there(&format!("{error:#}"));
+            let next = format!(
+                "correct it, then `qsegment config check {shown}`; until then what follows goes by the defaults"
+            );
+            (Config::default(), FILE.fail(found, next))
+        }
+    }
+}
+
+/// Takes the port for a moment, as a run would.
+pub(super) fn page(host: &Host, listen: Listen) -> Check {
+    let address = match listen {
+        Listen::Off => return PAGE.skipped("web.listen is \"off\""),
+        Listen::At(address) => address,
+    };
+    if !host.is_this() {
+        return PAGE.ok(format!("http://{address}/, where its port is free"));
+    }
+    match Web::bind(address) {
+        Ok(_) => PAGE.ok(format!("http://{address}/; its port is free")),
+        Err(OutputError::AddressInUse(address)) => match holders::another_qsegment(host) {
+            Some(running) => PAGE.fail(
+                format!("{address} is in use, and {running} runs already"),
+                format!("look at its page, http://{address}/, or stop it before you start another"),
+            ),
+            None => PAGE.fail(
+                format!("{address} is in use"),
+                format!(
+                    "`ss -ltnp 'sport = :{}'` names the program: stop it, or set web.listen (--listen) to \
+                     another port",
+                    address.port()
+                ),
+            ),
+        },
+        Err(error) => PAGE.fail(error.to_string(), "set web.listen, or give --listen"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::check::Verdict;
+    use crate::cli::doctor::tree::Tree;
+
+    #[test]
+    fn broken_configuration_is_a_failure_with_its_line_and_the_defaults_stand_in() {
+        let tree = Tree::new();
+        let (config, check) = read(&tree.host(), None);
+        assert_eq!((config, check.verdict), (Config::default(), Verdict::Ok));
+        tree.write("etc/qsegment/config.toml", "[source]\nsceen = \"phantom\"\n");
+        let (config, check) = read(&tree.host(), None);
+        assert_eq!((config, check.verdict), (Config::default(), Verdict::Fail));
+        assert_eq!(
+            check.found,
+            "/etc/qsegment/config.toml line 2: unknown key `source.sceen`; did you mean `source.scene`?"
+        );
+        tree.write("etc/qsegment/config.toml", "[source]\nkind = \"imx500\"\n");
+        let (config, check) = read(&tree.host(), None);
+        assert_eq!((config.source.kind, check.verdict), (config::Kind::Imx500, Verdict::Ok));
+    }
+
+    #[test]
+    fn port_that_is_taken_is_a_failure() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = Listen::At(taken.local_addr().unwrap());
+        let check = page(&Host::this(), listen);
+        assert_eq!(check.verdict, Verdict::Fail);
+        assert!(check.found.contains(" is in use"), "{check}");
+        drop(taken);
+        assert_eq!(page(&Host::this(), listen).verdict, Verdict::Ok);
+        assert_eq!(page(&Host::this(), Listen::Off).verdict, Verdict::Skipped);
+    }
+}
