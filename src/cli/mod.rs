@@ -19,6 +19,8 @@ mod out;
 mod pack;
 mod progress;
 mod read;
+mod record;
+mod replay;
 mod run;
 mod segment;
 mod verify;
@@ -85,6 +87,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Record(record::RecordArgs),
+    Replay(replay::ReplayArgs),
     Segment(segment::SegmentArgs),
     Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
@@ -111,6 +115,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let config = || Config::load(cli.config.as_deref()).map_err(Failure::configuration);
     match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
         Command::Run(args) => run::run(&args, config()?, form, &mut out),
+        Command::Record(args) => record::record(&args, config()?, form, &mut out),
+        Command::Replay(args) => replay::replay(&args, config()?, form, &mut out),
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
         Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
