@@ -23,6 +23,8 @@ fn qsegment(args: &[&str]) -> Command {
 fn help_explains_every_command() {
     qsegment(&["--help"]).assert().success().stdout_eq(file!["cmd/help.stdout"]);
     qsegment(&["run", "--help"]).assert().success().stdout_eq(file!["cmd/help_run.stdout"]);
+    qsegment(&["record", "--help"]).assert().success().stdout_eq(file!["cmd/help_record.stdout"]);
+    qsegment(&["replay", "--help"]).assert().success().stdout_eq(file!["cmd/help_replay.stdout"]);
     qsegment(&["segment", "--help"]).assert().success().stdout_eq(file!["cmd/help_segment.stdout"]);
     qsegment(&["pack", "--help"]).assert().success().stdout_eq(file!["cmd/help_pack.stdout"]);
     qsegment(&["inspect", "--help"]).assert().success().stdout_eq(file!["cmd/help_inspect.stdout"]);
@@ -157,6 +159,34 @@ fn inspect_prints_a_buffer_line_by_line() {
         .assert()
         .success()
         .stdout_eq(file!["cmd/inspect_wrong_mode.stdout"]);
+}
+
+#[test]
+fn what_cannot_be_recorded_or_replayed_is_explained() {
+    let dir = TempDir::new().unwrap();
+    let in_dir = |args: &[&str]| qsegment(args).current_dir(dir.path());
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml");
+    // Neither -o nor record.path.
+    in_dir(&["record", "--config", repository])
+        .assert()
+        .code(2)
+        .stderr_eq(file!["cmd/usage_record.stderr"]);
+    std::fs::write(dir.path().join("there.mcap"), b"hello\n").unwrap();
+    // A recording is never written over another file.
+    in_dir(&["record", "-o", "there.mcap", "--pace", "max", "--frames", "3", "--no-web"])
+        .assert()
+        .code(1)
+        .stderr_eq(file!["cmd/record_there.stderr"]);
+    in_dir(&["replay", "there.mcap"]).assert().code(1).stderr_eq(file!["cmd/replay_text.stderr"]);
+    in_dir(&["replay", "nowhere.mcap"])
+        .assert()
+        .code(1)
+        .stderr_eq(file!["cmd/replay_nowhere.stderr"]);
+    std::fs::write(dir.path().join("small.toml"), "[record]\nmax_size_mb = 10\n").unwrap();
+    in_dir(&["config", "check", "small.toml"])
+        .assert()
+        .code(78)
+        .stderr_eq(file!["cmd/config_record.stderr"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod exposure;
 mod file;
 mod hdmi;
 mod power;
+mod record;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use super::builtin::BuiltIn;
 pub(crate) use exposure::{Exposure, WhiteBalance};
 pub(crate) use hdmi::{DisplayOutput, Hdmi};
 pub(crate) use power::{Instruments, Power};
+pub(crate) use record::Record;
 
 /// Where a system-wide configuration lies.
 pub(crate) const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
@@ -56,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) web: Web,
     pub(crate) power: Power,
     pub(crate) hdmi: Hdmi,
+    pub(crate) record: Record,
 }
 
 /// Where frames come from. Mode and inference window hold for the camera and the simulated sensor, all
@@ -212,6 +215,7 @@ impl Config {
     /// Refuses what each value allows but the whole does not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.source.inference_window.0.check().context("source.inference_window")?;
+        self.record.check()?;
         self.web.listen.check().context("web.listen")
     }
 }
@@ -466,6 +470,16 @@ impl Pace {
         match self {
             Self::Real => "real",
             Self::Max => "max",
+        }
+    }
+}
+
+impl Mode {
+    /// As in the file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Binned => "2028x1520",
+            Self::Full => "4056x3040",
         }
     }
 }

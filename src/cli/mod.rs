@@ -20,6 +20,8 @@ mod out;
 mod pack;
 mod progress;
 mod read;
+mod record;
+mod replay;
 mod run;
 mod segment;
 mod verify;
@@ -35,6 +37,7 @@ use tracing_subscriber::EnvFilter;
 use builtin::BuiltIn;
 use config::Config;
 use out::{Out, OutError, tell};
+use run::reload::Reread;
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
@@ -86,6 +89,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::RunArgs),
+    Record(record::RecordArgs),
+    Replay(replay::ReplayArgs),
     Segment(segment::SegmentArgs),
     Pack(pack::PackArgs),
     Inspect(inspect::InspectArgs),
@@ -112,7 +117,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let form = if cli.json { Form::Json } else { Form::Text };
     let config = || Config::load(cli.config.as_deref()).map_err(Failure::configuration);
     match cli.command.unwrap_or_else(|| Command::Run(run::RunArgs::default())) {
-        Command::Run(args) => run::run(&args, cli.config.as_deref(), form, &mut out),
+        Command::Run(args) => run::run(&args, reread(&cli.config), form, &mut out),
+        Command::Record(args) => record::record(&args, reread(&cli.config), form, &mut out),
+        Command::Replay(args) => replay::replay(&args, reread(&cli.config), form, &mut out),
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
         Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
@@ -126,6 +133,12 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
             config::command::config(&args, cli.config.as_deref(), form, &mut out)
         }
     }
+}
+
+/// Reads the configuration as often as it is asked for.
+fn reread(file: &Option<PathBuf>) -> Reread {
+    let file = file.clone();
+    Box::new(move || Config::load(file.as_deref()))
 }
 
 /// Why a command ends without having done its work.

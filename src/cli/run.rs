@@ -8,6 +8,7 @@
 //!   latency-log   every count of every second, where that is wanted     (latency_log.rs)
 //!   capture, decode   the pipeline's own          web, hdmi   the outputs' own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
+//!   record     writes what the source gave, where that is wanted
 //!   power-...  one an instrument for power
 //! ```
 //!
@@ -15,18 +16,19 @@
 
 pub(crate) mod camera;
 pub(crate) mod chosen;
-mod condition;
+pub(crate) mod condition;
 mod dump;
 mod latency_log;
 mod power;
-mod reload;
+pub(crate) mod recorded;
+pub(crate) mod reload;
 mod source;
 mod status;
 pub(crate) mod stop;
 mod table;
 mod watch;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -37,6 +39,7 @@ use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::Facts;
 use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
 use qsegment::outputs::overlay::Scale;
+use qsegment::outputs::record::{self, Recorder, Waits};
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
 use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::{Frame, Options, Pipeline, RunError, Snapshot};
@@ -44,14 +47,16 @@ use qsegment::source::FrameSource;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::Sensor;
 use qsegment::source::imx500::exposure::{Controller, WhiteBalanceMode};
+use qsegment::source::replay::Recording;
 
-use super::config::{Config, DisplayOutput, Listen};
+use super::config::{Config, DisplayOutput, Listen, Pace};
 use super::out::{Out, OutError, tell};
 use super::{Failure, Form, write};
-use chosen::Asked;
+use chosen::{Asked, Chosen};
 use condition::{Condition, Verdict};
 use dump::{Dumped, Dumping};
 use power::Power;
+use recorded::Replayed;
 use reload::{Reload, Reread};
 pub(crate) use source::SourceArgs;
 use table::Table;
@@ -63,36 +68,49 @@ use watch::Watch;
 /// second one ends it at once, without a report).
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunArgs {
+    /// Where the frames come from.
+    #[arg(skip)]
+    pub(super) origin: Origin,
     /// End after this many sensor frames (30 a second)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    frames: Option<u64>,
+    pub(super) frames: Option<u64>,
     /// Leave report.json, overlay.png and mask.png in this folder, the latencies as an HdrHistogram log
     /// (latency.hlog), and the last ten seconds frame by frame for ui.perfetto.dev (trace.json); made if it is
     /// not there
     #[arg(long, value_name = "DIR")]
-    report: Option<PathBuf>,
+    pub(super) report: Option<PathBuf>,
     #[command(flatten)]
-    source: SourceArgs,
+    pub(super) source: SourceArgs,
     /// Exit with 1 if this holds at the end, such as stale>0 or sensor_to_mask_p99_ms>150; may be given
     /// more than once
     #[arg(long, value_name = "CONDITION")]
-    fail_on: Vec<Condition>,
+    pub(super) fail_on: Vec<Condition>,
     /// Write the first metadata buffer that carries both tensors to this file, for `qsegment inspect`
     #[arg(long, value_name = "FILE")]
-    dump_metadata: Option<PathBuf>,
+    pub(super) dump_metadata: Option<PathBuf>,
     /// Write every count of every stage to this file, as an HdrHistogram log with an interval a second
     #[arg(long, value_name = "FILE")]
-    latency_log: Option<PathBuf>,
+    pub(super) latency_log: Option<PathBuf>,
     /// Address and port of the page; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", conflicts_with = "no_web")]
-    listen: Option<Listen>,
+    pub(super) listen: Option<Listen>,
     /// No page
     #[arg(long)]
-    no_web: bool,
+    pub(super) no_web: bool,
     /// Show on a screen at this machine: on whichever card has one (auto), or on this one; with this option it
     /// must be there
     #[arg(long, value_name = "CARD", num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
-    hdmi: Option<DisplayOutput>,
+    pub(super) hdmi: Option<DisplayOutput>,
+}
+
+/// Where the frames of a run come from.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Origin {
+    /// The source that the configuration asks for.
+    #[default]
+    Configured,
+    /// A recording.
+    Recording(Replayed),
 }
 
 impl RunArgs {
@@ -115,21 +133,24 @@ impl RunArgs {
     }
 }
 
+/// Runs the daemon with the configuration that `load` gives, which it may ask for again.
 pub(crate) fn run(
     args: &RunArgs,
-    file: Option<&Path>,
+    load: Reread,
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
     if let Some(listen) = args.listen {
         listen.check().context("--listen").map_err(Failure::usage)?;
     }
-    let read = {
-        let (args, file) = (args.clone(), file.map(Path::to_owned));
-        move || Ok(args.over(Config::load(file.as_deref())?))
+    let read: Reread = {
+        let args = args.clone();
+        Box::new(move || Ok(args.over(load()?)))
     };
     let config = read().map_err(Failure::configuration)?;
-    let ended = to_the_end(args, &config, Some(Box::new(read)), form, out)?;
+    // A recording is played under what it was made with.
+    let reread = matches!(args.origin, Origin::Configured).then_some(read);
+    let ended = to_the_end(args, &config, reread, form, out)?;
     if let Some(folder) = &ended.folder {
         let Ended { facts, snapshot, time, watch, .. } = &ended;
         folder.write(&ended.report, ended.last.as_deref(), config.overlay.style(Scale::Two))?;
@@ -178,24 +199,19 @@ pub(super) fn to_the_end(
 ) -> Result<Ended, Failure> {
     config.check().map_err(Failure::configuration)?;
     let stop = StopSignal::default();
-    let host_clock = Clock::monotonic(stop.clone());
+    let clocks = Clocks::new(args, config, &stop);
+    let host_clock = clocks.host.clone();
     // From here on, since an upload can take minutes.
     stop::obey_signals(stop.clone())?;
     let reload = reread.map(Reload::prepare).transpose()?.flatten();
     let mut power = Power::start(config, &host_clock)?;
-    let opened = Opened::new(args, config, &stop, &host_clock)?;
+    let opened = Opened::new(args, config, &stop, &clocks)?;
     power.check(&opened.facts)?;
 
     // Gains of the sensor's ISP change nothing in raw pictures.
     let frame_interval = opened.source.info().frame_interval;
     let balances = !opened.pipeline.inference.sees_pictures();
-    let mut pipeline = Pipeline::new(Options {
-        max_buffers: args.frames,
-        threshold: config.pipeline.threshold_byte(),
-        stale_after: config.pipeline.stale_after(),
-        stall_after: config.pipeline.stall_after(),
-        ..opened.pipeline
-    });
+    let mut pipeline = Pipeline::new(Options { max_buffers: args.frames, ..opened.pipeline });
     let limits = pipeline.limits();
     if let Some(reload) = reload {
         reload.obey(config.clone(), Arc::clone(&limits))?;
@@ -208,12 +224,28 @@ pub(super) fn to_the_end(
         .transpose()?;
     let exposure = exposing.as_ref().map(Exposing::observer);
     let on_screen = opened.hdmi.is_some().then(|| pipeline.latest("hdmi"));
-    let started = SystemTime::now();
+    let published = opened.recorder.as_ref().map(|recorder| recorder.published(&mut pipeline));
+    let started = opened.started;
     let began = host_clock.now();
     let running = pipeline.start(opened.source, host_clock.clone());
     let observer = running.observer();
+    // Before anything else can fail: a source that is recorded waits for it.
+    let recording = match (opened.recorder, published) {
+        (Some(recorder), Some(published)) => {
+            let (meters, pipeline) = (power.meters(), observer.clone());
+            let snapshot = move || Snapshot { power: meters.metered(), ..pipeline.snapshot() };
+            let clock = host_clock.clone();
+            Some(recorder.start(record::Feed { published, snapshot: Arc::new(snapshot), clock })?)
+        }
+        _ => None,
+    };
     power.begin(&observer, &opened.facts)?;
-    let mut watch = Watch { pipeline: observer.clone(), meters: power.meters(), screen: None };
+    let mut watch = Watch {
+        pipeline: observer.clone(),
+        meters: power.meters(),
+        screen: None,
+        recording: recording.as_ref().map(record::Recording::observer),
+    };
     let showing = match (opened.hdmi, on_screen) {
         (Some(display), Some(slot)) => {
             let showing = display.about(&opened.facts).show(hdmi::Feed {
@@ -243,7 +275,7 @@ pub(super) fn to_the_end(
         }
         _ => None,
     };
-    let status = status::start(observer, host_clock.clone(), args.frames)?;
+    let status = status::start(observer, Clock::monotonic(stop.clone()), args.frames)?;
     // Ends after decode and screen have counted their last frames.
     let log_stop = StopSignal::default();
     let logging = args
@@ -265,6 +297,7 @@ pub(super) fn to_the_end(
     let elapsed = host_clock.now().since(began);
     power.end();
     stop.raise();
+    let recorded = recording.map(record::Recording::end).transpose();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
     drop(serving);
     drop(exposing);
@@ -274,20 +307,25 @@ pub(super) fn to_the_end(
         logging.join().map_err(|_| anyhow!("the latency-log thread has panicked"))?;
     }
     let (snapshot, failure) = match ended {
-        Ok(_) => (watch.snapshot(), None),
+        Ok(_) => (watch.snapshot(), recorded.err().map(Failure::from)),
         Err(RunError::Source(error)) => {
             let last_error = Some(error.to_string());
             let snapshot = Snapshot { last_error, ..watch.snapshot() };
-            (snapshot, Some(Failure::unavailable(error)))
+            let failure = match error {
+                error if recorded::is_of_recording(&error) => error.into(),
+                error => Failure::unavailable(error),
+            };
+            (snapshot, Some(failure))
         }
         Err(bug @ (RunError::Panicked { .. } | RunError::Thread { .. })) => return Err(bug.into()),
     };
 
     let time = RunTime { started, elapsed };
-    let report = Report {
+    let mut report = Report {
         exposure: exposure.as_ref().map(Observer::figures),
         ..Report::new(&snapshot, &opened.facts, time, last.as_deref())
     };
+    report.timing.recording = watch.recording.as_ref().map(record::Observer::figures);
     let Opened { facts, folder, dumped, .. } = opened;
     Ok(Ended { report, snapshot, last, failure, folder, dumped, facts, time, watch })
 }
@@ -336,6 +374,29 @@ struct Opened {
     hdmi: Option<Hdmi>,
     folder: Option<ReportFolder>,
     dumped: Option<Dumped>,
+    recorder: Option<Recorder>,
+    /// When the run begins, or was recorded.
+    started: SystemTime,
+}
+
+/// The clocks of a run: where nobody watches a replay at full speed, one for both, so that all its times are the
+/// recording's.
+struct Clocks {
+    host: Clock,
+    /// How fast a recording is played.
+    replay: Clock,
+}
+
+impl Clocks {
+    fn new(args: &RunArgs, config: &Config, stop: &StopSignal) -> Self {
+        let real = Clock::monotonic(stop.clone());
+        let Origin::Recording(Replayed { pace: Pace::Max, .. }) = args.origin else {
+            return Self { host: real.clone(), replay: real };
+        };
+        let replay = Clock::simulated(stop.clone());
+        let watched = config.web.listen != Listen::Off || config.hdmi.output != DisplayOutput::Off;
+        Self { host: if watched { real } else { replay.clone() }, replay }
+    }
 }
 
 impl Opened {
@@ -343,7 +404,7 @@ impl Opened {
         args: &RunArgs,
         config: &Config,
         stop: &StopSignal,
-        host_clock: &Clock,
+        clocks: &Clocks,
     ) -> Result<Self, Failure> {
         let web = match config.web.listen {
             Listen::Off => None,
@@ -362,7 +423,18 @@ impl Opened {
             input_size: args.source.input_size(),
             names_what_is_seen: args.source.name_what_is_seen(),
         };
-        let chosen = chosen::open(config, asked, stop, host_clock)?;
+        let (chosen, started) = match &args.origin {
+            Origin::Configured => {
+                (chosen::open(config, asked, stop, &clocks.host)?, SystemTime::now())
+            }
+            Origin::Recording(replayed) => {
+                let recording = Recording::open(&replayed.file)?;
+                let started = recorded::started(recording.facts());
+                let clock = clocks.replay.clone();
+                (recorded::open(recording, replayed, config, clock)?, started)
+            }
+        };
+        let recorder = recorder(config, &chosen, started)?;
         let (source, dumped): (Box<dyn FrameSource>, _) = match &args.dump_metadata {
             Some(path) => {
                 let (dumping, dumped) = Dumping::new(chosen.source, path.clone());
@@ -370,9 +442,34 @@ impl Opened {
             }
             None => (chosen.source, None),
         };
+        // Innermost in the capture thread is what was dumped: both get every frame.
+        let source = match &recorder {
+            Some(recorder) => recorder.tap(source),
+            None => source,
+        };
         let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
-        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, dumped })
+        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, dumped, recorder, started })
     }
+}
+
+/// What records the run, if that is wanted; its first file is open.
+fn recorder(
+    config: &Config,
+    chosen: &Chosen,
+    started: SystemTime,
+) -> Result<Option<Recorder>, Failure> {
+    let Some(options) = config.record.options(chosen.pipeline.inference.sees_pictures()) else {
+        return Ok(None);
+    };
+    let info = chosen.source.info();
+    let facts = recorded::facts(config, chosen, &info, options.pictures, started);
+    let text = toml::to_string(config).context("the configuration cannot be written as TOML")?;
+    let waits = if chosen.pipeline.drop_when_behind || config.source.pace == Pace::Real {
+        Waits::Never
+    } else {
+        Waits::ForTheDisk
+    };
+    Ok(Some(Recorder::open(options, facts, text, waits)?))
 }
 
 /// The screen, if one is wanted. Without one the run goes on unless the command line or a card's name says that

@@ -6,6 +6,7 @@
 //!   LatestSlot<Arc<Frame>> --> hdmi      a screen at the machine itself: picture and mask in one flip
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
 //!   histograms, stamps     --> latency_log, trace   for HdrHistogram's tools, for Chrome and Perfetto
+//!   every RawFrame, Bounded<Arc<Frame>> --> record   MCAP files: the sensor's bytes, and what came of them
 //!   Report, others' figures --> system_report   system.md, system.json, system.html of `qsegment bench system`
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
 //! ```
@@ -20,6 +21,7 @@ pub mod latency_log;
 pub mod metrics;
 pub mod overlay;
 mod recent;
+pub mod record;
 pub mod report;
 pub mod system_report;
 pub mod trace;
@@ -71,4 +73,25 @@ pub enum OutputError {
         /// What the system or the encoder said.
         cause: String,
     },
+    /// The recording cannot be written.
+    #[error(
+        "cannot record into {path}: {cause}; free some space or choose another place with -o or record.path"
+    )]
+    Record {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
+    /// A file of that name is there.
+    #[error(
+        "{0} is there already, and a recording is never written over another file; give another name, or a folder"
+    )]
+    RecordExists(PathBuf),
+    /// The system gives no thread.
+    #[error("cannot start the record thread: {0}; is a limit on processes or memory reached?")]
+    RecordThread(String),
+    /// A bug.
+    #[error("the record thread has panicked; this is a bug, the recording ends before the run")]
+    RecordPanicked,
 }

@@ -21,6 +21,7 @@ use super::figures::{
 };
 use super::latency_log::{self, SoFar};
 use super::overlay::{Freshness, Overlay, Style, mask};
+use super::record::RecordingFigures;
 use super::{DISCLAIMER, OutputError, trace, whole_file};
 use crate::pipeline::geometry::Size;
 use crate::pipeline::latency::{Stage, StageHistogram, StageLatency};
@@ -120,6 +121,8 @@ pub struct Timing {
     pub power: Vec<PowerFigures>,
     /// Frames that an output was too slow for, by queue.
     pub queue_drops: BTreeMap<&'static str, u64>,
+    /// What was recorded; none where nothing was.
+    pub recording: Option<RecordingFigures>,
 }
 
 /// When the run was, and how long it took.
@@ -223,6 +226,7 @@ impl Timing {
             screen: snapshot.screen.clone(),
             power: snapshot.power.iter().map(PowerFigures::from).collect(),
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
+            recording: None,
         }
     }
 }

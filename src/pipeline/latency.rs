@@ -109,17 +109,19 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Empty distributions. `sensor_clock` says who makes the source's time stamps.
+    /// Empty distributions. `sensor_clock` says who makes the source's time stamps, `host_clock` who makes the
+    /// host's.
     #[must_use]
-    pub fn new(sensor_clock: Quality) -> Self {
+    pub fn new(sensor_clock: Quality, host_clock: Quality) -> Self {
+        // A sum is no better than its worse part.
+        let of_both = if host_clock == Quality::Measured { sensor_clock } else { host_clock };
         let stages = [
             Distribution::new(Stage::ExposureToFrameStart, of_registers(sensor_clock)),
             Distribution::new(Stage::SensorToTensor, sensor_clock),
             Distribution::new(Stage::NetworkRunTime, of_registers(sensor_clock)),
             Distribution::new(Stage::DspRunTime, of_registers(sensor_clock)),
-            Distribution::new(Stage::TensorToMask, Quality::Measured),
-            // A sum is no better than its worse part, and the host's part is measured.
-            Distribution::new(Stage::SensorToMask, sensor_clock),
+            Distribution::new(Stage::TensorToMask, host_clock),
+            Distribution::new(Stage::SensorToMask, of_both),
         ];
         Self { stages, passed: Ring::new() }
     }
@@ -338,7 +340,7 @@ mod tests {
 
     #[test]
     fn every_stage_is_timed_once_and_in_the_order_of_all() {
-        let pipeline = Latency::new(Quality::Measured).stages();
+        let pipeline = Latency::new(Quality::Measured, Quality::Measured).stages();
         let display = DisplayLatency::new(Quality::Measured).stages();
         let stages: Vec<_> = pipeline.iter().chain(&display).map(|stage| stage.stage).collect();
         assert_eq!(stages, Stage::ALL);
@@ -346,7 +348,7 @@ mod tests {
 
     #[test]
     fn percentiles_of_one_to_hundred_are_themselves() {
-        let mut latency = Latency::new(Quality::Simulated);
+        let mut latency = Latency::new(Quality::Simulated, Quality::Measured);
         for ms in 1..=100 {
             latency.record(&frame(ms, 2), Counters::default());
         }
@@ -363,7 +365,7 @@ mod tests {
 
     #[test]
     fn sum_of_both_clocks_is_per_frame() {
-        let mut latency = Latency::new(Quality::Measured);
+        let mut latency = Latency::new(Quality::Measured, Quality::Measured);
         latency.record(&frame(30, 1), Counters::default());
         latency.record(&frame(10, 5), Counters::default());
         let stages = latency.stages();
@@ -374,7 +376,7 @@ mod tests {
 
     #[test]
     fn what_registers_and_counters_say_is_taken_as_it_is_and_zero_says_nothing() {
-        let mut latency = Latency::new(Quality::Measured);
+        let mut latency = Latency::new(Quality::Measured, Quality::Measured);
         let kpi = Some(Kpi { dnn_runtime_us: 860, dsp_runtime_us: 0 });
         latency.record(&Frame { kpi, ..exposed_10_ms(frame(30, 1)) }, Counters::default());
         latency.record(&frame(30, 1), Counters::default());
@@ -440,7 +442,7 @@ mod tests {
 
     #[test]
     fn equal_values_have_equal_percentiles() {
-        let mut latency = Latency::new(Quality::Measured);
+        let mut latency = Latency::new(Quality::Measured, Quality::Measured);
         for _ in 0..10 {
             latency.record(&frame(50, 3), Counters::default());
         }
@@ -451,7 +453,7 @@ mod tests {
 
     #[test]
     fn longer_than_the_range_counts_and_shows_in_max() {
-        let mut latency = Latency::new(Quality::Measured);
+        let mut latency = Latency::new(Quality::Measured, Quality::Measured);
         latency.record(&frame(3_600_000, 1), Counters::default());
         let stages = latency.stages();
         let stage = of(&stages, Stage::SensorToTensor);
@@ -461,14 +463,14 @@ mod tests {
 
     #[test]
     fn nothing_recorded_is_zero() {
-        for stage in Latency::new(Quality::Measured).stages() {
+        for stage in Latency::new(Quality::Measured, Quality::Measured).stages() {
             assert_eq!((stage.count, stage.p99, stage.max), (0, Duration::ZERO, Duration::ZERO));
         }
     }
 
     #[test]
     fn histograms_hold_what_the_percentiles_are_of() {
-        let mut latency = Latency::new(Quality::Measured);
+        let mut latency = Latency::new(Quality::Measured, Quality::Measured);
         latency.record(&frame(30, 1), Counters::default());
         for (histogram, stage) in latency.histograms().iter().zip(latency.stages()) {
             assert_eq!((histogram.stage, histogram.nanoseconds.len()), (stage.stage, stage.count));

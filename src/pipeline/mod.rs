@@ -279,6 +279,12 @@ impl Pipeline {
         self.bounded.push(Arc::clone(&queue));
         queue
     }
+    /// The same, but nobody ever waits for room in it.
+    pub fn offered(&mut self, name: &'static str, capacity: usize) -> Arc<Bounded<Arc<Frame>>> {
+        let queue = Arc::new(Bounded::offered(name, capacity));
+        self.bounded.push(Arc::clone(&queue));
+        queue
+    }
     /// Starts the capture and decode threads. `host_clock` stamps the host stages; raising its stop
     /// signal ends the run. The source must end its waits on that same signal, else stopping waits
     /// for its next frame.

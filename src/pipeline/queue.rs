@@ -91,6 +91,7 @@ impl<T> LatestSlot<T> {
 pub struct Bounded<T> {
     name: &'static str,
     capacity: usize,
+    is_waited_for: bool,
     state: Mutex<QueueState<T>>,
     changed: Condvar,
 }
@@ -110,7 +111,18 @@ impl<T> Bounded<T> {
         let capacity = capacity.max(1);
         let values = VecDeque::with_capacity(capacity);
         let state = QueueState { values, dropped: 0, closed: false };
-        Self { name, capacity, state: Mutex::new(state), changed: Condvar::new() }
+        let is_waited_for = true;
+        Self { name, capacity, is_waited_for, state: Mutex::new(state), changed: Condvar::new() }
+    }
+    /// The same for a reader that may be slow whatever the policy of the run: its writer is to `offer`.
+    #[must_use]
+    pub fn offered(name: &'static str, capacity: usize) -> Self {
+        Self { is_waited_for: false, ..Self::new(name, capacity) }
+    }
+    /// Whether a writer that loses nothing may wait for its reader.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        self.is_waited_for
     }
     /// Puts if there is room; else, or when the queue is closed, gives the value back and counts a
     /// refusal.
@@ -154,6 +166,22 @@ impl<T> Bounded<T> {
         state.values.push_back(value);
         self.changed.notify_all();
         Ok(())
+    }
+    /// Waits for a value, but not for longer than that: for a reader with something else to do.
+    pub fn take_within(&self, at_most: Duration) -> Taken<T> {
+        let guard = self.state.lock().expect(NOT_POISONED);
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(guard, at_most, |state| state.values.is_empty() && !state.closed)
+            .expect(NOT_POISONED);
+        match state.values.pop_front() {
+            Some(value) => {
+                self.changed.notify_all();
+                Taken::Value(value)
+            }
+            None if state.closed => Taken::Closed,
+            None => Taken::TimedOut,
+        }
     }
     /// Waits for a value; `None` when the queue is closed and empty.
     pub fn take(&self) -> Option<T> {
@@ -223,6 +251,16 @@ mod tests {
         assert_eq!(queue.take_counted(), Some((4, 3)));
         assert!(queue.is_empty());
         assert_eq!(queue.take(), None);
+    }
+
+    #[test]
+    fn reader_with_something_else_to_do_waits_no_longer_than_it_said() {
+        let queue = Bounded::new("record", 2);
+        assert_eq!(queue.take_within(Duration::ZERO), Taken::TimedOut);
+        queue.put(1).unwrap();
+        queue.close();
+        assert_eq!(queue.take_within(FOR_EVER), Taken::Value(1));
+        assert_eq!(queue.take_within(FOR_EVER), Taken::Closed);
     }
 
     #[test]

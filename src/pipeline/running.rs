@@ -221,7 +221,7 @@ impl Shared {
         }
         let of_decode = DecodeState {
             counters: Counters::default(),
-            latency: Latency::new(info.quality),
+            latency: Latency::new(info.quality, host_clock.quality()),
             sensor_span: None,
             frames_dropped: 0,
             last_error: None,
@@ -415,7 +415,7 @@ impl Decode {
         if decoded.paired {
             let frame = self.decoder.frame();
             frame.stamps.received = *received;
-            frame.stamps.mask_ready = self.shared.host_clock.now();
+            frame.stamps.mask_ready = self.shared.host_clock.done(*received);
             if let Some(frame) = self.frames.share(frame) {
                 self.counters.paired += 1;
                 self.arrivals.mask_published(frame.stamps.frame_start);
@@ -446,7 +446,7 @@ impl Decode {
         for queue in &self.shared.bounded {
             let frame = Arc::clone(frame);
             // A refused frame is counted by its queue.
-            let waits = self.policy == Policy::Wait;
+            let waits = self.policy == Policy::Wait && queue.is_waited_for();
             drop(if waits { queue.put(frame) } else { queue.offer(frame) });
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::Quality;
+
 /// Nanoseconds since the clock's origin, on a clock that never goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Timestamp(pub u64);
@@ -88,6 +90,23 @@ impl Clock {
                 *now = (*now).max(at);
                 if self.stop.is_raised() { Waited::Stopped } else { Waited::Reached }
             }
+        }
+    }
+    /// When work that began at `began` is done: now. On a virtual clock work takes no time, however far others
+    /// have moved the clock meanwhile, so that what is timed by it is the same in every run.
+    #[must_use]
+    pub fn done(&self, began: Timestamp) -> Timestamp {
+        match &self.kind {
+            Kind::Monotonic(_) => self.now(),
+            Kind::Virtual(_) => began,
+        }
+    }
+    /// What a time between two moments of this clock is.
+    #[must_use]
+    pub fn quality(&self) -> Quality {
+        match &self.kind {
+            Kind::Monotonic(_) => Quality::Measured,
+            Kind::Virtual(_) => Quality::Simulated,
         }
     }
     /// The signal that ends every wait on this clock.
@@ -224,6 +243,17 @@ mod tests {
         let later = clock.at_kernel_stamp(kernel + HOUR);
         assert_eq!(later.since(stamp), HOUR);
         assert_eq!(clock.at_kernel_stamp(Duration::ZERO), Timestamp(0));
+    }
+
+    #[test]
+    fn work_takes_no_time_on_a_virtual_clock() {
+        let clock = Clock::simulated(StopSignal::default());
+        let began = clock.now();
+        clock.wait_until(Timestamp(70));
+        assert_eq!((clock.done(began), clock.quality()), (began, Quality::Simulated));
+        let clock = Clock::monotonic(StopSignal::default());
+        assert!(clock.done(Timestamp(0)) <= clock.now());
+        assert_eq!(clock.quality(), Quality::Measured);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where frames come from: the camera, or the simulated sensor.
+//! Where frames come from: the camera, a recording, or the simulated sensor.
 
 pub mod clock;
 pub mod device_node;
@@ -7,6 +7,7 @@ pub mod imx500;
 pub mod inference_window;
 pub mod permission;
 pub mod power;
+pub mod replay;
 pub mod simulated;
 
 use clock::Timestamp;
@@ -84,6 +85,23 @@ pub enum BayerOrder {
     Bggr,
 }
 
+impl BayerOrder {
+    const NAMES: [(&'static str, Self); 4] =
+        [("RGGB", Self::Rggb), ("GRBG", Self::Grbg), ("GBRG", Self::Gbrg), ("BGGR", Self::Bggr)];
+
+    /// As it stands in a recording.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let named = Self::NAMES.iter().find(|(_, order)| *order == self);
+        named.expect("the table names every order").0
+    }
+    /// The order of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, order)| *order)
+    }
+}
+
 /// What `FrameSource::next` found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
@@ -111,6 +129,9 @@ pub enum SourceError {
     /// The camera.
     #[error(transparent)]
     Camera(#[from] imx500::CameraError),
+    /// A recording.
+    #[error(transparent)]
+    Recording(#[from] replay::ReplayError),
 }
 
 /// Facts about a source that hold as long as it lives.

@@ -20,5 +20,6 @@ mod embedded;
 mod input_tensor;
 mod output_tensor;
 mod print;
+mod recording;
 mod round_trip;
 mod rpk;

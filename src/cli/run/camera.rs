@@ -194,8 +194,9 @@ impl CameraRun<'_> {
             inference_reason,
         };
         let sensor = camera.sensor().map_err(unavailable)?;
-        let seen = Sight::new(camera.inference_window(), self.config.camera.flip.into());
-        let darkroom = Darkroom::new(camera.inference_window(), Development::default());
+        let window = camera.inference_window();
+        let seen = Sight::new(window, self.config.camera.flip.into());
+        let darkroom = Darkroom::new(window, Development::default());
         Ok(Chosen {
             source: Box::new(camera),
             sensor: Some(sensor),
@@ -216,8 +217,9 @@ impl CameraRun<'_> {
                 picture: self.config.camera.picture.into(),
                 darkroom,
                 inference,
-                ..pipeline::Options::default()
+                ..chosen::configured(self.config)
             },
+            window,
         })
     }
 }

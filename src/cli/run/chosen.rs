@@ -40,6 +40,8 @@ pub(super) struct Chosen {
     pub(super) facts: Facts,
     /// What the pipeline has to know of it; the rest is the configuration's.
     pub(super) pipeline: pipeline::Options,
+    /// What of the sensor the network sees.
+    pub(super) window: InferenceWindow,
 }
 
 /// What the command line says beside the configuration.
@@ -195,8 +197,19 @@ fn simulated(
         },
         // It waits, so that a run with a seed is the same every time. What it waits for is decode and the
         // report's queue, whose reader only keeps the newest. It has no raw pictures.
-        pipeline: pipeline::Options { drop_when_behind: false, inference, ..Default::default() },
+        pipeline: pipeline::Options { drop_when_behind: false, inference, ..configured(config) },
+        window,
     })
+}
+
+/// What the configuration says of the pipeline, whatever the source.
+pub(super) fn configured(config: &Config) -> pipeline::Options {
+    pipeline::Options {
+        threshold: config.pipeline.threshold_byte(),
+        stale_after: config.pipeline.stale_after(),
+        stall_after: config.pipeline.stall_after(),
+        ..pipeline::Options::default()
+    }
 }
 
 /// What the simulated sensor is made of, for this network.

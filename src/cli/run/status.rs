@@ -7,7 +7,7 @@ use std::time::Duration;
 use qsegment::outputs::figures::milliseconds;
 use qsegment::pipeline::latency::Stage;
 use qsegment::pipeline::{Observer, Snapshot};
-use qsegment::source::clock::{Clock, Timestamp, Waited};
+use qsegment::source::clock::{Clock, Waited};
 
 use crate::cli::out::{is_watched, tell};
 use crate::cli::progress::Progress;
@@ -25,7 +25,7 @@ pub(crate) fn start(
         let mut next = started.plus(every);
         while clock.wait_until(next) == Waited::Reached {
             let snapshot = observer.snapshot();
-            let line = line(&snapshot, started);
+            let line = line(&snapshot, clock.now().since(started));
             progress.set(snapshot.counters.buffers);
             if is_watched() {
                 progress.say(line);
@@ -40,8 +40,7 @@ pub(crate) fn start(
 const ON_A_TERMINAL: Duration = Duration::from_secs(1);
 const ELSEWHERE: Duration = Duration::from_secs(10);
 
-fn line(snapshot: &Snapshot, started: Timestamp) -> String {
-    let running = snapshot.taken_at.since(started);
+fn line(snapshot: &Snapshot, running: Duration) -> String {
     let counters = &snapshot.counters;
     let p99 = snapshot
         .stages

@@ -5,6 +5,7 @@ use std::fmt;
 use qsegment::outputs::DISCLAIMER;
 use qsegment::outputs::figures::power::UncertainFigure;
 use qsegment::outputs::figures::{StageDefinition, StageFigures};
+use qsegment::outputs::record::RecordingFigures;
 use qsegment::outputs::report::Report;
 use qsegment::pipeline::Snapshot;
 use qsegment::source::Quality;
@@ -31,6 +32,7 @@ impl fmt::Display for Table<'_> {
             writeln!(f, "screen  {screen}")?;
         }
         self.faults(f)?;
+        self.recording(f)?;
         writeln!(f)?;
         self.stages(f)?;
         self.power(f)?;
@@ -68,6 +70,20 @@ impl Table<'_> {
         for (name, times) in &self.report.counters {
             if *times > 0 && !SHOWN_ABOVE.contains(name) {
                 writeln!(f, "counted {times:>10}   {name}")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn recording(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(recording) = &self.report.timing.recording else { return Ok(()) };
+        let RecordingFigures { path, frames, bytes, files, .. } = recording;
+        let megabytes = *bytes as f64 / 1e6;
+        let files = if *files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+        writeln!(f, "recorded{frames:>10}   {megabytes:.1} MB in {files}: {path}")?;
+        for (reason, times) in &recording.dropped {
+            if *times > 0 {
+                writeln!(f, "left out{times:>10}   not recorded: {reason}")?;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //!
 //! The pipeline knows neither what was shown nor what was spent; those who do know are asked here.
 
-use qsegment::outputs::hdmi;
+use qsegment::outputs::{hdmi, record};
 use qsegment::pipeline::latency::StageHistogram;
 use qsegment::pipeline::metering::Meters;
 use qsegment::pipeline::trace::Trace;
@@ -14,6 +14,8 @@ pub(super) struct Watch {
     pub(super) meters: Meters,
     /// None without a screen.
     pub(super) screen: Option<hdmi::Observer>,
+    /// None where nothing is recorded.
+    pub(super) recording: Option<record::Observer>,
 }
 
 impl Watch {
@@ -23,6 +25,9 @@ impl Watch {
         if let Some(screen) = &self.screen {
             snapshot.stages.extend(screen.stages());
             snapshot.screen = screen.on();
+        }
+        if let Some(recording) = &self.recording {
+            snapshot.queue_drops.extend(recording.dropped());
         }
         snapshot
     }

@@ -1,0 +1,314 @@
+//! Recordings as their operator meets them: they open whatever happened while they were written, and a replay is
+//! the same every time.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::replay::{Recording, ReplayError};
+use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_qsegment");
+
+/// A configuration with chunks of a few frames.
+fn configuration(dir: &Path, record: &str) -> PathBuf {
+    let path = dir.join("my.toml");
+    fs::write(&path, format!("[power]\nsource = \"none\"\n[record]\n{record}\n")).unwrap();
+    path
+}
+
+/// Arguments of a run that is recorded at full speed.
+fn record(config: &Path, to: &Path, frames: u32) -> Vec<String> {
+    let (config, to) = (config.to_str().unwrap(), to.to_str().unwrap());
+    let frames = frames.to_string();
+    ["--config", config, "record", "-o", to, "--pace", "max", "--no-web", "--input-size", "64x64"]
+        .into_iter()
+        .chain(["--frames", &frames])
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
+fn run(args: &[String]) -> Output {
+    let output = Command::new(PROGRAM).args(args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+fn replay(file: &Path, report: &Path) -> Output {
+    let args = ["replay", file.to_str().unwrap(), "--pace", "max", "--report"];
+    let output = Command::new(PROGRAM).args(args).arg(report).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Numbers of the frames in a recording; an error where it does not end well.
+fn frames(file: &Path) -> Result<Vec<u64>, SourceError> {
+    let recording = Recording::open(file)?;
+    let mut replay = recording.play(Clock::simulated(StopSignal::default()));
+    let (mut frame, mut numbers) = (RawFrame::default(), Vec::new());
+    while replay.next(&mut frame)? == Next::Frame {
+        numbers.push(frame.sequence);
+    }
+    Ok(numbers)
+}
+
+/// Numbers from 0 on without a gap; how many.
+fn prefix(file: &Path) -> usize {
+    match frames(file) {
+        Ok(numbers) => {
+            assert!(numbers.iter().copied().eq(0..numbers.len() as u64), "{numbers:?}");
+            numbers.len()
+        }
+        Err(SourceError::Recording(
+            ReplayError::NoFrames { .. }
+            | ReplayError::NoFacts { .. }
+            | ReplayError::NotMcap { .. },
+        )) => 0,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn recordings(folder: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|end| end == "mcap")).collect();
+    paths.sort();
+    paths
+}
+
+#[test]
+fn replay_is_the_same_to_the_last_byte_and_counts_what_the_run_counted() {
+    let dir = TempDir::new().unwrap();
+    let config = configuration(dir.path(), "chunk_kb = 256");
+    let file = dir.path().join("a.mcap");
+    let mut args = record(&config, &file, 60);
+    let original = dir.path().join("original");
+    args.extend(["--report".to_owned(), original.to_str().unwrap().to_owned()]);
+    args.extend(["--fault", "lost-buffer:20-40:every=7"].map(ToOwned::to_owned));
+    run(&args);
+    let [first, second] = ["first", "second"].map(|name| {
+        let folder = dir.path().join(name);
+        let printed = replay(&file, &folder).stdout;
+        let read = |file: &str| fs::read(folder.join(file)).unwrap();
+        (
+            printed,
+            ["report.json", "overlay.png", "mask.png", "trace.json", "latency.hlog"].map(read),
+        )
+    });
+    assert!(first == second, "two replays differ");
+    let report = |folder: &str| -> Value {
+        let bytes = fs::read(dir.path().join(folder).join("report.json")).unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    };
+    let (original, replayed) = (report("original"), report("first"));
+    assert_eq!(original["counters"], replayed["counters"]);
+    assert!(original["counters"]["lost_buffers"].as_u64().unwrap() > 0);
+    assert_eq!(original["network"], replayed["network"]);
+    assert_eq!(original["last_vessel_fraction"], replayed["last_vessel_fraction"]);
+    assert_eq!(original["stages"], replayed["stages"]);
+    assert_eq!(replayed["source"]["camera"], "replay");
+    assert_eq!(original["timing"]["recording"]["frames"], original["counters"]["buffers"]);
+    assert_eq!(first.1[2], fs::read(dir.path().join("original/mask.png")).unwrap());
+}
+
+/// What was said to be on disk is in the file, without a gap and from the first frame on.
+#[test]
+fn killed_at_20_random_moments_every_file_opens_and_keeps_every_chunk() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut kept = 0;
+    for moment in 0..20 {
+        let dir = TempDir::new().unwrap();
+        let config = configuration(dir.path(), "chunk_kb = 64\nchunk_ms = 20");
+        let file = dir.path().join("a.mcap");
+        let mut child = Command::new(PROGRAM)
+            .args(record(&config, &file, 1_000_000))
+            .env("QSEGMENT_LOG", "qsegment=debug")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut on_disk = 0;
+        let mut look = |line: &str| {
+            let said = line.split_once(" is on disk frames=").map(|(_, frames)| frames);
+            on_disk = said.map_or(on_disk, |frames| frames.trim().parse().unwrap());
+        };
+        // Somewhere in the next chunks, at whatever the thread does then.
+        for _ in 0..rng.random_range(1..40) {
+            look(&lines.next().unwrap().unwrap());
+        }
+        thread::sleep(Duration::from_micros(rng.random_range(0..20_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for line in lines.map_while(Result::ok) {
+            look(&line);
+        }
+        let found = prefix(&file);
+        assert!(
+            found >= on_disk,
+            "moment {moment}: {on_disk} frames were on disk, {found} are read"
+        );
+        kept += on_disk;
+    }
+    assert!(kept > 0, "no run came to its first chunk");
+}
+
+/// A limit on the length of files (EFBIG) needs no rights; a small file system (ENOSPC) needs a user namespace.
+#[test]
+fn full_at_20_random_lengths_every_file_opens_and_the_run_goes_on() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut cut = 0;
+    for moment in 0..20 {
+        let dir = TempDir::new().unwrap();
+        let config = configuration(dir.path(), "chunk_kb = 64\nchunk_ms = 20");
+        let file = dir.path().join("a.mcap");
+        let blocks = rng.random_range(30..300);
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut args = record(&config, &file, 150);
+        args.extend(["--json".to_owned()]);
+        let output =
+            Command::new("bash").args(["-c", &script, PROGRAM]).args(&args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "moment {moment}, {blocks} blocks: {said}");
+        let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let recorded = run["timing"]["recording"]["frames"].as_u64().unwrap();
+        let dropped = run["timing"]["recording"]["dropped"]["record_disk_full"].as_u64().unwrap();
+        assert_eq!(run["counters"]["buffers"], 150);
+        assert_eq!(recorded + dropped, 150);
+        let found = if file.exists() { prefix(&file) as u64 } else { 0 };
+        assert_eq!(found, recorded, "moment {moment}, {blocks} blocks");
+        assert_eq!(said.matches("recording stops").count(), usize::from(dropped > 0), "{said}");
+        cut += u64::from(dropped > 0 && recorded > 0);
+    }
+    assert!(cut > 0, "no file was cut by the limit");
+}
+
+#[test]
+fn full_file_system_is_cut_at_its_last_chunk_and_recording_goes_on_when_there_is_room() {
+    let namespace = Command::new("unshare").args(["-Urm", "true"]).status();
+    if !namespace.is_ok_and(|status| status.success()) {
+        eprintln!(
+            "SKIPPED: no user namespaces here; the limit on the length of files is tried elsewhere"
+        );
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let config = configuration(dir.path(), "chunk_kb = 64\nchunk_ms = 20");
+    let (disk, copy) = (dir.path().join("disk"), dir.path().join("copy"));
+    fs::create_dir(&disk).unwrap();
+    fs::create_dir(&copy).unwrap();
+    // Something else fills the disk, and is removed when the run has said that it is full.
+    let script = format!(
+        "mount -t tmpfs -o size=8m tmpfs {disk} && head -c 8100000 /dev/zero > {disk}/other && \
+         {{ \"$0\" \"$@\" 2>&1 >/dev/null | while read -r line; do echo \"$line\"; \
+            case $line in *'recording stops'*) rm {disk}/other;; esac; done; cp {disk}/*.mcap {copy}; }}",
+        disk = disk.display(),
+        copy = copy.display()
+    );
+    let mut args = record(&config, &disk, 900);
+    // At real pace, so that the seconds until the next attempt pass.
+    let pace = args.iter().position(|arg| arg == "max").unwrap();
+    args[pace] = "real".to_owned();
+    let frames = args.len() - 1;
+    args[frames] = "300".to_owned();
+    let output = Command::new("unshare")
+        .args(["-Urm", "sh", "-c", &script, PROGRAM])
+        .args(&args)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said.matches("recording stops").count(), 1, "{said}");
+    let files = recordings(&copy);
+    assert!(files.len() >= 2, "{files:?}: {said}");
+    assert!(said.contains("recording goes on in"), "{said}");
+    assert!(prefix(&files[0]) > 0);
+    let later = frames_of(&files[1]);
+    assert!(later.windows(2).all(|pair| pair[0] < pair[1]) && later[0] > 0, "{later:?}");
+}
+
+fn frames_of(file: &Path) -> Vec<u64> {
+    frames(file).unwrap()
+}
+
+#[test]
+fn ring_keeps_its_size_and_every_file_of_it_opens() {
+    let dir = TempDir::new().unwrap();
+    let config = configuration(dir.path(), "chunk_kb = 256\nfile_size_mb = 1\nmax_size_mb = 2");
+    let ring = dir.path().join("ring");
+    fs::create_dir(&ring).unwrap();
+    fs::write(ring.join("qsegment-mine.mcap"), b"not of the ring").unwrap();
+    let mut args = record(&config, &ring, 400);
+    args.push("--json".to_owned());
+    let output = run(&args);
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let recording = &document["timing"]["recording"];
+    assert!(recording["files_removed"].as_u64().unwrap() > 0, "{recording}");
+    assert_eq!(recording["frames"], 400, "nothing is lost at --pace max: {recording}");
+    assert!(ring.join("qsegment-mine.mcap").exists());
+    let mut next = None;
+    let mut total = 0;
+    for file in recordings(&ring) {
+        if file.ends_with("qsegment-mine.mcap") {
+            continue;
+        }
+        total += fs::metadata(&file).unwrap().len();
+        for number in frames_of(&file) {
+            assert_eq!(number, next.unwrap_or(number), "{}", file.display());
+            next = Some(number + 1);
+        }
+    }
+    assert_eq!(next, Some(400));
+    // The limit, and what the last chunk and the index of the newest file were over it.
+    assert!(total < 3 << 20, "{total}");
+}
+
+#[test]
+fn cut_or_damaged_anywhere_a_recording_is_an_error_or_shorter_but_never_a_panic() {
+    let dir = TempDir::new().unwrap();
+    let config = configuration(dir.path(), "chunk_kb = 64");
+    let file = dir.path().join("a.mcap");
+    run(&record(&config, &file, 20));
+    let whole = fs::read(&file).unwrap();
+    let all = frames_of(&file).len();
+    assert_eq!(all, 20);
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let damaged = dir.path().join("damaged.mcap");
+    let mut last = 0;
+    for len in (0..whole.len()).step_by(whole.len() / 60) {
+        fs::write(&damaged, &whole[..len]).unwrap();
+        let found = prefix(&damaged);
+        assert!(found >= last, "cut at {len}: {found} frames, {last} in a shorter file");
+        last = found;
+    }
+    // What a file system leaves of blocks that were never written.
+    let mut zeros = whole[..whole.len() / 2].to_vec();
+    zeros.resize(whole.len(), 0);
+    fs::write(&damaged, &zeros).unwrap();
+    assert!(matches!(frames(&damaged), Ok(_) | Err(SourceError::Recording(_))));
+    let mut refused = 0;
+    for _ in 0..300 {
+        let mut bytes = whole.clone();
+        let at = rng.random_range(0..bytes.len());
+        bytes[at] ^= 1 << rng.random_range(0..8);
+        fs::write(&damaged, &bytes).unwrap();
+        match frames(&damaged) {
+            Ok(numbers) => assert!(numbers.len() <= all),
+            Err(SourceError::Recording(_)) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(
+        refused > 100,
+        "most bytes are under a checksum, and only {refused} flips were noticed"
+    );
+}
