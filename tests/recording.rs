@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,10 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use mcap::WriteOptions;
+use mcap::records::{MessageHeader, Metadata};
+use prost::Message as _;
+use qsegment::formats::recording::{Channel, FACTS_RECORD, FrameMessage};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::replay::{Recording, ReplayError};
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
@@ -311,4 +316,34 @@ fn cut_or_damaged_anywhere_a_recording_is_an_error_or_shorter_but_never_a_panic(
         refused > 100,
         "most bytes are under a checksum, and only {refused} flips were noticed"
     );
+}
+
+#[test]
+fn a_chunk_that_unpacks_to_more_than_any_of_ours_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("a.mcap");
+    run(&record(&configuration(dir.path(), ""), &file, 3));
+    let facts = Recording::open(&file).unwrap().facts().to_map();
+
+    let bomb = dir.path().join("bomb.mcap");
+    // Without a checksum nobody has to unpack it before its messages are read.
+    let options = WriteOptions::new().calculate_chunk_crcs(false).chunk_size(None);
+    let mut writer = options.create(fs::File::create(&bomb).unwrap()).unwrap();
+    writer.write_metadata(&Metadata { name: FACTS_RECORD.to_owned(), metadata: facts }).unwrap();
+    let topic = Channel::Metadata.topic();
+    let channel_id = writer.add_channel(0, topic, "protobuf", &BTreeMap::new()).unwrap();
+    let frame = FrameMessage { metadata: vec![0; 1 << 20], ..FrameMessage::default() };
+    let frame = frame.encode_to_vec();
+    for sequence in 0..80 {
+        let header = MessageHeader { channel_id, sequence, log_time: 0, publish_time: 0 };
+        writer.write_to_known_channel(&header, &frame).unwrap();
+    }
+    writer.finish().unwrap();
+    assert!(fs::metadata(&bomb).unwrap().len() < 1 << 20, "it is small until it is unpacked");
+    match frames(&bomb) {
+        Err(SourceError::Recording(ReplayError::Damaged { cause, .. })) => {
+            assert!(cause.contains("a chunk of more than 67108864 bytes"), "{cause}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

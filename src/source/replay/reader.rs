@@ -221,6 +221,7 @@ fn chunk(
     head[1..].copy_from_slice(&len_u64(data.len()).to_le_bytes());
     let mut rest = head.as_slice().chain(data);
     let before = frames.len();
+    let mut unpacked = 0;
     let taken = loop {
         match inner.next_event() {
             None => break Ok(()),
@@ -230,6 +231,10 @@ fn chunk(
                 inner.notify_read(read.expect("bytes in memory can always be read"));
             }
             Some(Ok(LinearReadEvent::Record { opcode, data })) => {
+                unpacked += data.len();
+                if unpacked > MAX_CHUNK_LEN_BYTES {
+                    break Err(format!("a chunk of more than {MAX_CHUNK_LEN_BYTES} bytes"));
+                }
                 if let Err(cause) = message(opcode, data, channel, frames) {
                     break Err(cause);
                 }
@@ -277,3 +282,5 @@ const RECORD_HEAD_LEN_BYTES: u64 = 9;
 /// A chunk is closed when it is longer than `record.chunk_kb` allows, at most 32 MiB, and its last message is
 /// a buffer with a raw picture of at most 20 MiB. A longer one is damage.
 const MAX_RECORD_LEN_BYTES: usize = 64 << 20;
+/// The same, unpacked: a few bytes of zstd can stand for gigabytes.
+const MAX_CHUNK_LEN_BYTES: usize = MAX_RECORD_LEN_BYTES;
