@@ -204,7 +204,7 @@ impl Config {
         environment::over(Self::of_file(chosen)?, variables)
     }
     /// The file, or the one of the system; without either, the defaults.
-    fn of_file(chosen: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn of_file(chosen: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = chosen.map(Path::to_owned).or_else(default_path) else {
             return Ok(Self::default());
         };

@@ -19,21 +19,28 @@ const PAGE: Question =
 /// everything else can be looked at.
 pub(super) fn read(host: &Host, chosen: Option<&Path>) -> (Config, Check) {
     let file = chosen.map(Path::to_owned).or_else(|| config::system_file(host.root()));
-    let Some(file) = file else {
-        let found = format!("no {}: the built-in defaults hold", config::SYSTEM_PATH);
-        return (Config::default(), FILE.ok(found));
+    // The environment is that of this machine.
+    let read = match (&file, host.is_this()) {
+        (file, true) => Config::load(file.as_deref()),
+        (Some(file), false) => Config::of_file(Some(file)),
+        (None, false) => Ok(Config::default()),
     };
-    let shown = host.as_there(&file.display().to_string());
-    match Config::load(Some(&file)) {
-        Ok(config) => (config, FILE.ok(format!("{shown}: every key and value is right"))),
+    let config = match read {
+        Ok(config) => config,
         Err(error) => {
             let found = host.as_there(&format!("{error:#}"));
-            let next = format!(
-                "correct it, then `qsegment config check {shown}`; until then what follows goes by the defaults"
-            );
-            (Config::default(), FILE.fail(found, next))
+            let next = "correct it, then `qsegment config show`; until then what follows goes by the defaults";
+            return (Config::default(), FILE.fail(found, next));
         }
-    }
+    };
+    let found = match file {
+        Some(file) => {
+            let shown = host.as_there(&file.display().to_string());
+            format!("{shown}: every key and value is right")
+        }
+        None => format!("no {}: the built-in defaults hold", config::SYSTEM_PATH),
+    };
+    (config, FILE.ok(found))
 }
 
 /// Takes the port for a moment, as a run would.
@@ -48,7 +55,8 @@ pub(super) fn page(host: &Host, listen: Listen) -> Check {
     match Web::bind(address) {
         Ok(_) => PAGE.ok(format!("http://{address}/; its port is free")),
         Err(OutputError::AddressInUse(address)) => match holders::another_qsegment(host) {
-            Some(running) => PAGE.fail(
+            // Then all is well, as far as a helper is concerned.
+            Some(running) => PAGE.warn(
                 format!("{address} is in use, and {running} runs already"),
                 format!("look at its page, http://{address}/, or stop it before you start another"),
             ),
