@@ -9,11 +9,13 @@
 
 use std::arch::aarch64::{
     float32x4_t, int8x16_t, int16x8_t, int32x4_t, uint8x16_t, vaddq_f32, vaddq_s32, vcombine_u8,
-    vcvtnq_s32_f32, vcvtq_f32_s32, vdupq_n_s16, vdupq_n_s32, vdupq_n_u8, veorq_s8, vget_low_s8,
-    vget_low_s16, vget_low_u8, vld1q_dup_s32, vld1q_f32, vld1q_s8, vld1q_s32, vld1q_u8, vld2q_s16,
-    vmaxq_u8, vminq_u8, vmlal_high_s16, vmlal_s16, vmovl_high_u8, vmovl_u8, vmull_high_s8,
-    vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32, vqaddq_s16, vqmovn_high_s32, vqmovn_s32,
-    vqmovun_s16, vreinterpretq_s8_s32, vreinterpretq_s8_u8, vreinterpretq_s16_u16, vst1q_u8,
+    vcvtnq_s32_f32, vcvtq_f32_s32, vdupq_laneq_s32, vdupq_n_s8, vdupq_n_s16, vdupq_n_s32,
+    vdupq_n_u8, veorq_u8, vget_low_s8, vget_low_s16, vget_low_u8, vld1q_dup_s32, vld1q_f32,
+    vld1q_s8, vld1q_s32, vld1q_u8, vld2q_s16, vmaxq_u8, vminq_u8, vmlal_high_s16, vmlal_s16,
+    vmovl_high_u8, vmovl_u8, vmull_high_s8, vmull_s8, vmulq_f32, vpadalq_s16, vpaddq_s32,
+    vqaddq_s16, vqmovn_high_s32, vqmovn_s32, vqmovun_s16, vreinterpretq_s8_s32,
+    vreinterpretq_s8_u8, vreinterpretq_s16_u16, vreinterpretq_s32_s8, vreinterpretq_u8_s32,
+    vst1q_u8,
 };
 use std::arch::{asm, is_aarch64_feature_detected};
 
@@ -118,28 +120,50 @@ unsafe fn sdot_tile<const PIXELS: usize>(
         let start = run.at + x * step;
         debug_assert!(start + (PIXELS - 1) * step + 4 * quads <= rows[run.row].len());
         let input = rows[run.row].as_ptr().wrapping_add(start);
-        for (quad, weights) in weights.iter().enumerate() {
-            let weights = quarters(weights);
-            for (p, sums) in sums.iter_mut().enumerate() {
-                // SAFETY: four bytes of the window of pixel `x + p`, by the contract.
-                let four = unsafe { four(input.wrapping_add(p * step + 4 * quad)) };
-                for (sum, &weights) in sums.iter_mut().zip(&weights) {
-                    // SAFETY: `dotprod` by the contract; registers only.
-                    unsafe {
-                        asm!(
-                            "sdot {sum:v}.4s, {weights:v}.16b, {four:v}.16b",
-                            sum = inout(vreg) *sum,
-                            weights = in(vreg) weights,
-                            four = in(vreg) four,
-                            options(pure, nomem, nostack, preserves_flags),
-                        );
-                    }
-                }
-            }
+        let (fours, rest) = weights.as_chunks::<4>();
+        for (i, [first, second, third, fourth]) in fours.iter().enumerate() {
+            // SAFETY: sixteen bytes of the window of every pixel, by the contract.
+            let inputs = unsafe { sixteens::<PIXELS>(input.wrapping_add(16 * i), step) };
+            dots::<0, PIXELS>(&mut sums, first, &inputs);
+            dots::<1, PIXELS>(&mut sums, second, &inputs);
+            dots::<2, PIXELS>(&mut sums, third, &inputs);
+            dots::<3, PIXELS>(&mut sums, fourth, &inputs);
+        }
+        for (i, weights) in rest.iter().enumerate() {
+            let at = input.wrapping_add(16 * fours.len() + 4 * i);
+            // SAFETY: four bytes of the window of every pixel, by the contract.
+            let inputs = unsafe { spread_fours::<PIXELS>(at, step) };
+            dots::<0, PIXELS>(&mut sums, weights, &inputs);
         }
     }
     for (p, sums) in sums.into_iter().enumerate() {
         finish.store(sums, out, (block, x + p));
+    }
+}
+
+/// Adds the products of the weights and of the `QUAD`th four bytes of each pixel's sixteen.
+#[target_feature(enable = "neon,dotprod")]
+#[inline]
+fn dots<const QUAD: i32, const PIXELS: usize>(
+    sums: &mut [[int32x4_t; 4]; PIXELS],
+    weights: &Bytes,
+    inputs: &[int8x16_t; PIXELS],
+) {
+    let weights = quarters(weights);
+    for (sums, &input) in sums.iter_mut().zip(inputs) {
+        for (sum, &weights) in sums.iter_mut().zip(&weights) {
+            // SAFETY: `dotprod` is this function's own feature; registers only.
+            unsafe {
+                asm!(
+                    "sdot {sum:v}.4s, {weights:v}.16b, {input:v}.4b[{quad}]",
+                    sum = inout(vreg) *sum,
+                    weights = in(vreg) weights,
+                    input = in(vreg) input,
+                    quad = const QUAD,
+                    options(pure, nomem, nostack, preserves_flags),
+                );
+            }
+        }
     }
 }
 
@@ -175,18 +199,20 @@ unsafe fn plain_tile<const PIXELS: usize>(
         let start = run.at + x * step;
         debug_assert!(start + (PIXELS - 1) * step + 4 * quads <= rows[run.row].len());
         let input = rows[run.row].as_ptr().wrapping_add(start);
-        for (quad, weights) in weights.iter().enumerate() {
-            let weights = quarters(weights);
-            for (p, halves) in halves.iter_mut().enumerate() {
-                // SAFETY: four bytes of the window of pixel `x + p`, by the contract.
-                let four = unsafe { four(input.wrapping_add(p * step + 4 * quad)) };
-                for ([low, high], &weights) in halves.iter_mut().zip(&weights) {
-                    // A product of two bytes fits 16 bits, even -128 times -128.
-                    let products = vmull_s8(vget_low_s8(weights), vget_low_s8(four));
-                    *low = vpadalq_s16(*low, products);
-                    *high = vpadalq_s16(*high, vmull_high_s8(weights, four));
-                }
-            }
+        let (fours, rest) = weights.as_chunks::<4>();
+        for (i, [first, second, third, fourth]) in fours.iter().enumerate() {
+            // SAFETY: sixteen bytes of the window of every pixel, by the contract.
+            let inputs = unsafe { sixteens::<PIXELS>(input.wrapping_add(16 * i), step) };
+            products::<0, PIXELS>(&mut halves, first, &inputs);
+            products::<1, PIXELS>(&mut halves, second, &inputs);
+            products::<2, PIXELS>(&mut halves, third, &inputs);
+            products::<3, PIXELS>(&mut halves, fourth, &inputs);
+        }
+        for (i, weights) in rest.iter().enumerate() {
+            let at = input.wrapping_add(16 * fours.len() + 4 * i);
+            // SAFETY: four bytes of the window of every pixel, by the contract.
+            let inputs = unsafe { spread_fours::<PIXELS>(at, step) };
+            products::<0, PIXELS>(&mut halves, weights, &inputs);
         }
     }
     for (p, halves) in halves.into_iter().enumerate() {
@@ -195,6 +221,26 @@ unsafe fn plain_tile<const PIXELS: usize>(
             *sum = vaddq_s32(*sum, vpaddq_s32(low, high));
         }
         finish.store(sums, out, (block, x + p));
+    }
+}
+
+/// What [`dots`] adds, as two halves of each sum.
+#[target_feature(enable = "neon")]
+#[inline]
+fn products<const QUAD: i32, const PIXELS: usize>(
+    halves: &mut [[[int32x4_t; 2]; 4]; PIXELS],
+    weights: &Bytes,
+    inputs: &[int8x16_t; PIXELS],
+) {
+    let weights = quarters(weights);
+    for (halves, &input) in halves.iter_mut().zip(inputs) {
+        let four = vreinterpretq_s8_s32(vdupq_laneq_s32::<QUAD>(vreinterpretq_s32_s8(input)));
+        for ([low, high], &weights) in halves.iter_mut().zip(&weights) {
+            // A product of two bytes fits 16 bits, even -128 times -128.
+            let products = vmull_s8(vget_low_s8(weights), vget_low_s8(four));
+            *low = vpadalq_s16(*low, products);
+            *high = vpadalq_s16(*high, vmull_high_s8(weights, four));
+        }
     }
 }
 
@@ -233,16 +279,43 @@ unsafe fn depthwise_sums(
     sums
 }
 
-/// Four bytes, 128 taken off each, four times over.
+/// Sixteen bytes of each pixel, 128 taken off each.
 ///
 /// # Safety
-/// Four bytes may be read.
+/// Sixteen bytes may be read at every `step` from `bytes` on.
 #[target_feature(enable = "neon")]
 #[inline]
-unsafe fn four(bytes: *const u8) -> int8x16_t {
-    // SAFETY: by the contract; the instruction asks for no alignment.
-    let four = unsafe { vld1q_dup_s32(bytes.cast()) };
-    veorq_s8(vreinterpretq_s8_s32(four), vreinterpretq_s8_u8(vdupq_n_u8(128)))
+unsafe fn sixteens<const PIXELS: usize>(bytes: *const u8, step: usize) -> [int8x16_t; PIXELS] {
+    let mut inputs = [vdupq_n_s8(0); PIXELS];
+    for (p, input) in inputs.iter_mut().enumerate() {
+        // SAFETY: by the contract.
+        let bytes = unsafe { vld1q_u8(bytes.wrapping_add(p * step)) };
+        *input = signed(bytes);
+    }
+    inputs
+}
+
+/// Four bytes of each pixel, the same in every four.
+///
+/// # Safety
+/// Four bytes may be read at every `step` from `bytes` on.
+#[target_feature(enable = "neon")]
+#[inline]
+unsafe fn spread_fours<const PIXELS: usize>(bytes: *const u8, step: usize) -> [int8x16_t; PIXELS] {
+    let mut inputs = [vdupq_n_s8(0); PIXELS];
+    for (p, input) in inputs.iter_mut().enumerate() {
+        // SAFETY: by the contract; the instruction asks for no alignment.
+        let four = unsafe { vld1q_dup_s32(bytes.wrapping_add(p * step).cast()) };
+        *input = signed(vreinterpretq_u8_s32(four));
+    }
+    inputs
+}
+
+/// Bytes less 128.
+#[target_feature(enable = "neon")]
+#[inline]
+fn signed(bytes: uint8x16_t) -> int8x16_t {
+    vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(128)))
 }
 
 /// The weights of four output channels each.
