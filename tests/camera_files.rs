@@ -1,5 +1,5 @@
 //! Files for a virtual camera: networks that its driver takes, networks that it refuses, and firmware of our
-//! own. Written where `QSEGMENT_CAMERA_FILES_INTO` says, for the tests on a virtual machine; and looked at
+//! own. Written where `QSEGMENT_VM_FILES_INTO` says, for the tests on a virtual machine; and looked at
 //! here, so that what the driver is expected to do there is what `qsegment inspect` says of them.
 //!
 //! ```text
@@ -48,7 +48,7 @@ fn files_are_what_they_are_named() {
                 assert!(inconsistencies(&rpk).is_empty(), "{name}");
             }
         }
-        if let Some(folder) = std::env::var_os("QSEGMENT_CAMERA_FILES_INTO") {
+        if let Some(folder) = std::env::var_os("QSEGMENT_VM_FILES_INTO") {
             std::fs::write(Path::new(&folder).join(name), file).unwrap();
         }
     }
@@ -56,7 +56,7 @@ fn files_are_what_they_are_named() {
         let firmware = firmware(len_bytes);
         // It has blocks and no archive.
         assert_eq!(Verdict::new(&firmware).upload_len_bytes, firmware.len(), "{name}");
-        if let Some(folder) = std::env::var_os("QSEGMENT_CAMERA_FILES_INTO") {
+        if let Some(folder) = std::env::var_os("QSEGMENT_VM_FILES_INTO") {
             std::fs::write(Path::new(&folder).join(name), firmware).unwrap();
         }
     }
@@ -69,7 +69,7 @@ fn recorded_tensors_can_be_sent_by_a_network_that_says_nothing() {
     let network = &params.networks[0];
     assert_eq!(network.inputs[0].dimensions.len(), 3);
     assert_eq!(network.outputs[0].dimensions.iter().map(|d| d.size).product::<u16>(), 10);
-    let Some(folder) = std::env::var_os("QSEGMENT_CAMERA_FILES_INTO") else { return };
+    let Some(folder) = std::env::var_os("QSEGMENT_VM_FILES_INTO") else { return };
     let (from, to) =
         (Path::new(&folder).join("recorded-pi5"), Path::new(&folder).join("input-only"));
     std::fs::create_dir_all(&to).unwrap();

@@ -19,9 +19,9 @@ pub(crate) struct Bench {
 impl Bench {
     #[expect(clippy::print_stderr, reason = "what is skipped must be seen")]
     pub(crate) fn new() -> Option<Self> {
-        let files = std::env::var_os("QSEGMENT_CAMERA_FILES").map(PathBuf::from);
+        let files = std::env::var_os("QSEGMENT_VM_FILES").map(PathBuf::from);
         if files.is_none() {
-            eprintln!("SKIPPED: QSEGMENT_CAMERA_FILES names no files for a virtual camera");
+            eprintln!("SKIPPED: QSEGMENT_VM_FILES names no files for a virtual camera");
         }
         let mut bench = Self { files: files?, receiver: ReceiverKind::Rp1Cfe };
         bench.receiver = bench.open(|_| {}).receiver();

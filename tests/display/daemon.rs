@@ -73,7 +73,7 @@ impl Bench {
     #[expect(clippy::print_stderr, reason = "what is skipped must be seen")]
     pub(crate) fn new() -> Option<Self> {
         let path = |name| std::env::var_os(name).map(PathBuf::from);
-        let (qsegment, files) = (path("QSEGMENT_DISPLAY_DAEMON"), path("QSEGMENT_CAMERA_FILES"));
+        let (qsegment, files) = (path("QSEGMENT_DISPLAY_DAEMON"), path("QSEGMENT_VM_FILES"));
         if qsegment.is_none() || files.is_none() {
             eprintln!("SKIPPED: no daemon and no virtual camera");
         }
