@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::Duration;
 
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -311,22 +311,12 @@ fn a_dumped_buffer_can_be_inspected() {
 #[test]
 fn a_term_signal_ends_it_with_its_report() {
     let dir = TempDir::new().unwrap();
-    let mut child = command(dir.path())
-        .args(["run", "--input-size", "48x48", "--listen", "127.0.0.1:0", "--report", "out"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut address = String::new();
-    stdout.read_line(&mut address).unwrap();
-    let host = address.trim_end().strip_prefix("http://").unwrap().strip_suffix('/').unwrap();
-    assert!(get(host, "/").starts_with("HTTP/1.1 200"), "no page at {address}");
-    let term = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(term.success());
+    let mut daemon = Daemon::start(command(dir.path()).arg("run"));
+    assert!(get(&daemon.host, "/").starts_with("HTTP/1.1 200"), "no page at {}", daemon.host);
+    daemon.signal("-TERM");
     let mut table = String::new();
-    stdout.read_to_string(&mut table).unwrap();
-    assert!(child.wait().unwrap().success());
+    daemon.stdout.read_to_string(&mut table).unwrap();
+    assert!(daemon.child.wait().unwrap().success());
     assert!(table.contains("frames"), "{table}");
     assert!(dir.path().join("out/report.json").is_file());
 }
@@ -336,23 +326,11 @@ fn a_hangup_reads_the_configuration_again_without_dropping_a_frame() {
     let dir = TempDir::new().unwrap();
     let configure = |text: &str| fs::write(dir.path().join("my.toml"), text).unwrap();
     configure("[pipeline]\nthreshold = 0.5\n");
-    let mut child = configured(dir.path(), "my.toml")
-        .args(["run", "--input-size", "48x48", "--listen", "127.0.0.1:0", "--report", "out"])
+    let mut daemon = Daemon::start(
         // What is waited for in vain ends with the run.
-        .args(["--frames", "3000"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut address = String::new();
-    stdout.read_line(&mut address).unwrap();
-    let host = address.trim_end().strip_prefix("http://").unwrap().strip_suffix('/').unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let pid = child.id().to_string();
-    let signal = |name: &str| {
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-    };
+        configured(dir.path(), "my.toml").args(["run", "--frames", "3000"]),
+    );
+    let mut log = BufReader::new(daemon.child.stderr.take().unwrap());
     let mut next = |wanted: &str| {
         let mut line = String::new();
         while !line.contains(wanted) {
@@ -365,24 +343,24 @@ fn a_hangup_reads_the_configuration_again_without_dropping_a_frame() {
         // The page's newest frame may still be one from before.
         (0..200).any(|_| {
             std::thread::sleep(Duration::from_millis(20));
-            get(host, "/status").contains(wanted)
+            get(&daemon.host, "/status").contains(wanted)
         })
     };
 
     assert!(threshold("\"threshold\":0.5"));
     configure("[pipeline]\nthreshold = 0.25\n[source]\nseed = 9\n");
-    signal("-HUP");
+    daemon.signal("-HUP");
     assert!(next("pipeline.threshold").contains("is 0.25, was 0.5"));
     assert!(next("source.seed").contains("stays 1; 9 needs a restart"));
     assert!(threshold("\"threshold\":0.25"));
 
     configure("[pipeline]\ntreshold = 0.1\n");
-    signal("-HUP");
+    daemon.signal("-HUP");
     assert!(next("reload").contains("did you mean `pipeline.threshold`?"));
 
-    signal("-TERM");
+    daemon.signal("-TERM");
     std::io::copy(&mut log, &mut std::io::sink()).unwrap();
-    assert!(child.wait().unwrap().success());
+    assert!(daemon.child.wait().unwrap().success());
     let report = report(dir.path(), "out");
     assert_eq!(report["counters"]["lost_buffers"], 0);
     assert_eq!(report["counters"]["unpaired"], 0);
@@ -401,11 +379,47 @@ fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
     assert_fine(&output);
     let config: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(config["config"]["source"]["seed"], 7);
+    let run = configured(dir.path(), "my.toml")
+        .args(["run", "--seed", "8", "--pace", "max", "--no-web", "--input-size", "48x48"])
+        .args(["--frames", "3", "--report", "out"])
+        .env("QSEGMENT_SOURCE_SEED", "7")
+        .output();
+    assert_fine(&run.unwrap());
+    assert_eq!(report(dir.path(), "out")["source"]["seed"], 8);
     let refused = shown("QSEGMENT_SOURCE_SEDE", "7");
     assert_eq!(refused.status.code(), Some(78));
     let said = String::from_utf8(refused.stderr).unwrap();
     assert!(said.contains("environment variable QSEGMENT_SOURCE_SEDE"), "{said}");
     assert!(said.contains("did you mean `source.seed`?"), "{said}");
+}
+
+/// A run of a small network whose page is open and whose report goes to "out".
+struct Daemon {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    /// Address and port of the page.
+    host: String,
+}
+
+impl Daemon {
+    fn start(run: &mut Command) -> Self {
+        let mut child = run
+            .args(["--input-size", "48x48", "--listen", "127.0.0.1:0", "--report", "out"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut address = String::new();
+        stdout.read_line(&mut address).unwrap();
+        let host = address.trim_end().strip_prefix("http://").unwrap().strip_suffix('/').unwrap();
+        Self { host: host.to_owned(), child, stdout }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
 }
 
 fn get(host: &str, path: &str) -> String {
