@@ -8,7 +8,6 @@ use super::camera::{self, Camera};
 use super::check::{Check, Need, Question};
 use super::host::Host;
 use crate::cli::config::{Config, Inference, Network, NetworkFile};
-use crate::cli::read;
 use crate::cli::run::camera::Packed;
 use crate::cli::{config, network};
 
@@ -99,13 +98,11 @@ struct Judged {
 }
 
 fn judge(path: &Path) -> anyhow::Result<Judged> {
-    let packed = Packed::read(path)?;
-    let shown = format_args!("the network {}", path.display()).to_string();
-    let file = read::at_most(path, shown, read::MAX_RPK_BYTES, read::RPK_REASON)?;
+    let file = Packed::file(path)?;
     let driver = Driver::new(&file);
     Ok(Judged {
         refusal: driver.refusals.first().map(ToString::to_string),
-        no_vessels: packed.no_vessels(),
+        no_vessels: Packed::of(&file).no_vessels(),
         upload_len_bytes: driver.upload_len_bytes,
     })
 }

@@ -254,7 +254,12 @@ impl Packed {
         Self::read(network)
     }
 
-    pub(crate) fn read(network: &Path) -> anyhow::Result<Self> {
+    pub(super) fn read(network: &Path) -> anyhow::Result<Self> {
+        Ok(Self::of(&Self::file(network)?))
+    }
+
+    /// The bytes of a packed network.
+    pub(crate) fn file(network: &Path) -> anyhow::Result<Vec<u8>> {
         let shown = network.display();
         let limit = "one that fits into the sensor is under 8 MiB";
         let file =
@@ -263,7 +268,7 @@ impl Packed {
             return Err(anyhow!("the camera uploads packed networks (.rpk)"))
                 .context(format!("{shown} is not packed: run `qsegment pack` on it"));
         }
-        Ok(Self::of(&file))
+        Ok(file)
     }
 
     /// Why its outputs are no vessel map, where they are not.
@@ -280,7 +285,7 @@ impl Packed {
     }
 
     /// A file that cannot be taken apart is left to the driver, which looks at less of it.
-    fn of(file: &[u8]) -> Self {
+    pub(crate) fn of(file: &[u8]) -> Self {
         let rpk = Rpk::parse(file).ok();
         let info = rpk.as_ref().and_then(|rpk| {
             let member = rpk.archive.member(network_info::MEMBER)?;
