@@ -232,10 +232,8 @@ pub(super) fn to_the_end(
     // Before anything else can fail: a source that is recorded waits for it.
     let recording = match (opened.recorder, published) {
         (Some(recorder), Some(published)) => {
-            let (meters, pipeline) = (power.meters(), observer.clone());
-            let snapshot = move || Snapshot { power: meters.metered(), ..pipeline.snapshot() };
-            let clock = host_clock.clone();
-            Some(recorder.start(record::Feed { published, snapshot: Arc::new(snapshot), clock })?)
+            let (meters, clock) = (power.meters(), host_clock.clone());
+            Some(recorder.start(record::Feed { published, meters, clock })?)
         }
         _ => None,
     };

@@ -6,7 +6,7 @@
 //!                  ^                 |             ^  |
 //!                  +--- empty -------+             |  +--> folder.rs: new file, oldest file away
 //!   decode ------- Arc<Frame> ---> [ 16 ] ---------+
-//!   snapshot: power ------------------- asked -----+
+//!   meters: power --------------------- asked -----+
 //! ```
 //!
 //! The frame path never waits for the disk: what the thread is too slow for is not recorded, and counted as
@@ -31,8 +31,9 @@ use serde::Serialize;
 
 use super::OutputError;
 use crate::formats::recording::RunFacts;
+use crate::pipeline::metering::Meters;
 use crate::pipeline::queue::Bounded;
-use crate::pipeline::{Frame, Pipeline, Snapshot};
+use crate::pipeline::{Frame, Pipeline};
 use crate::source::clock::Clock;
 use crate::source::{FrameSource, RawFrame};
 use tap::Tap;
@@ -119,8 +120,8 @@ pub enum Waits {
 pub struct Feed {
     /// Published frames.
     pub published: Arc<Bounded<Arc<Frame>>>,
-    /// Asked for power.
-    pub snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    /// What the instruments for power say.
+    pub meters: Meters,
     /// Real time.
     pub clock: Clock,
 }

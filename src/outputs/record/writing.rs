@@ -183,7 +183,7 @@ impl Writing {
             return Ok(());
         }
         self.power_due = now.plus(POWER_INTERVAL);
-        let metered = (feed.snapshot)().power;
+        let metered = feed.meters.metered();
         self.power_taken.resize(metered.len(), None);
         for (instrument, metered) in metered.iter().enumerate() {
             let Some(sample) = metered.newest else { continue };
