@@ -39,7 +39,7 @@ use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::Facts;
 use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
 use qsegment::outputs::overlay::Scale;
-use qsegment::outputs::record::{self, Recorder, Waits};
+use qsegment::outputs::record::{self, Recorder};
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
 use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::{Frame, Options, Pipeline, RunError, Snapshot};
@@ -49,14 +49,14 @@ use qsegment::source::imx500::Sensor;
 use qsegment::source::imx500::exposure::{Controller, WhiteBalanceMode};
 use qsegment::source::replay::Recording;
 
-use super::config::{Config, DisplayOutput, Listen, Pace};
+use super::config::{Config, DisplayOutput, Listen};
 use super::out::{Out, OutError, tell};
 use super::{Failure, Form, write};
-use chosen::{Asked, Chosen};
+use chosen::Asked;
 use condition::{Condition, Verdict};
 use dump::{Dumped, Dumping};
 use power::Power;
-use recorded::Replayed;
+use recorded::{Clocks, Replayed};
 use reload::{Reload, Reread};
 pub(crate) use source::SourceArgs;
 use table::Table;
@@ -377,26 +377,6 @@ struct Opened {
     started: SystemTime,
 }
 
-/// The clocks of a run: where nobody watches a replay at full speed, one for both, so that all its times are the
-/// recording's.
-struct Clocks {
-    host: Clock,
-    /// How fast a recording is played.
-    replay: Clock,
-}
-
-impl Clocks {
-    fn new(args: &RunArgs, config: &Config, stop: &StopSignal) -> Self {
-        let real = Clock::monotonic(stop.clone());
-        let Origin::Recording(Replayed { pace: Pace::Max, .. }) = args.origin else {
-            return Self { host: real.clone(), replay: real };
-        };
-        let replay = Clock::simulated(stop.clone());
-        let watched = config.web.listen != Listen::Off || config.hdmi.output != DisplayOutput::Off;
-        Self { host: if watched { real } else { replay.clone() }, replay }
-    }
-}
-
 impl Opened {
     fn new(
         args: &RunArgs,
@@ -432,7 +412,7 @@ impl Opened {
                 (recorded::open(recording, replayed, config, clock)?, started)
             }
         };
-        let recorder = recorder(config, &chosen, started)?;
+        let recorder = recorded::recorder(config, &chosen, started)?;
         let (source, dumped): (Box<dyn FrameSource>, _) = match &args.dump_metadata {
             Some(path) => {
                 let (dumping, dumped) = Dumping::new(chosen.source, path.clone());
@@ -448,26 +428,6 @@ impl Opened {
         let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
         Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, dumped, recorder, started })
     }
-}
-
-/// What records the run, if that is wanted; its first file is open.
-fn recorder(
-    config: &Config,
-    chosen: &Chosen,
-    started: SystemTime,
-) -> Result<Option<Recorder>, Failure> {
-    let Some(options) = config.record.options(chosen.pipeline.inference.sees_pictures()) else {
-        return Ok(None);
-    };
-    let info = chosen.source.info();
-    let facts = recorded::facts(config, chosen, &info, options.pictures, started);
-    let text = toml::to_string(config).context("the configuration cannot be written as TOML")?;
-    let waits = if chosen.pipeline.drop_when_behind || config.source.pace == Pace::Real {
-        Waits::Never
-    } else {
-        Waits::ForTheDisk
-    };
-    Ok(Some(Recorder::open(options, facts, text, waits)?))
 }
 
 /// The screen, if one is wanted. Without one the run goes on unless the command line or a card's name says that

@@ -10,13 +10,14 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{anyhow, ensure};
+use anyhow::{Context, anyhow, ensure};
 use qsegment::formats::recording::{RecordedInference, RunFacts};
 use qsegment::outputs::figures::{Facts, Ladder, NetworkFacts, Seen};
+use qsegment::outputs::record::{Recorder, Waits};
 use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::pipeline::{self, ShownPicture};
-use qsegment::source::clock::Clock;
+use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::Flips;
 use qsegment::source::imx500::picture::{Darkroom, Development};
 use qsegment::source::replay::Recording;
@@ -24,8 +25,9 @@ use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::{SourceError, SourceInfo};
 
 use super::chosen::Chosen;
+use super::{Origin, RunArgs};
 use crate::cli::builtin::BuiltIn;
-use crate::cli::config::{self, Config, NetworkFile, Pace};
+use crate::cli::config::{self, Config, DisplayOutput, Listen, NetworkFile, Pace};
 use crate::cli::network::{self, InputSize};
 use crate::cli::{Failure, crate_version};
 
@@ -36,6 +38,46 @@ pub(crate) struct Replayed {
     pub(crate) pace: Pace,
     /// Instead of the built-in one of the same hash.
     pub(crate) network: Option<NetworkFile>,
+}
+
+/// The clocks of a run: where nobody watches a replay at full speed, one for both, so that all its times are the
+/// recording's.
+pub(super) struct Clocks {
+    pub(super) host: Clock,
+    /// How fast a recording is played.
+    pub(super) replay: Clock,
+}
+
+impl Clocks {
+    pub(super) fn new(args: &RunArgs, config: &Config, stop: &StopSignal) -> Self {
+        let real = Clock::monotonic(stop.clone());
+        let Origin::Recording(Replayed { pace: Pace::Max, .. }) = args.origin else {
+            return Self { host: real.clone(), replay: real };
+        };
+        let replay = Clock::simulated(stop.clone());
+        let watched = config.web.listen != Listen::Off || config.hdmi.output != DisplayOutput::Off;
+        Self { host: if watched { real } else { replay.clone() }, replay }
+    }
+}
+
+/// What records the run, if that is wanted; its first file is open.
+pub(super) fn recorder(
+    config: &Config,
+    chosen: &Chosen,
+    started: SystemTime,
+) -> Result<Option<Recorder>, Failure> {
+    let Some(options) = config.record.options(chosen.pipeline.inference.sees_pictures()) else {
+        return Ok(None);
+    };
+    let info = chosen.source.info();
+    let facts = facts(config, chosen, &info, options.pictures, started);
+    let text = toml::to_string(config).context("the configuration cannot be written as TOML")?;
+    let waits = if chosen.pipeline.drop_when_behind || config.source.pace == Pace::Real {
+        Waits::Never
+    } else {
+        Waits::ForTheDisk
+    };
+    Ok(Some(Recorder::open(options, facts, text, waits)?))
 }
 
 /// What has to be known to run the same pipeline again.
