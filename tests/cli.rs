@@ -204,7 +204,7 @@ fn verify_compares_the_emulator_with_its_definition_and_with_golden_vectors() {
 }
 
 /// The reason why a camera cannot be used is one line on standard error, with the exit code by which a
-/// service manager knows not to try again at once.
+/// service manager knows that it may be there later.
 #[test]
 fn without_a_camera_commands_that_need_one_say_why() {
     if Path::new("/dev/media0").exists() {
@@ -216,7 +216,7 @@ fn without_a_camera_commands_that_need_one_say_why() {
         &["verify", "--camera"],
         &["run", "--camera", "10-001a"],
     ] {
-        qsegment(args).assert().code(69).stdout_eq("").stderr_eq(
+        qsegment(args).assert().code(75).stdout_eq("").stderr_eq(
             "qsegment: there is no media device (/dev/media*): the kernel has found no camera; on a \
              Raspberry Pi set dtoverlay=imx500 in /boot/firmware/config.txt and restart\n",
         );

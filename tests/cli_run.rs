@@ -217,6 +217,41 @@ fn host_says_the_same_of_an_input_tensor_as_the_sensor() {
 }
 
 #[test]
+fn lasting_fault_is_recovered_step_by_step_and_each_step_is_told() {
+    let dir = TempDir::new().unwrap();
+    let broken = |fault: &str, steps: &str| {
+        command(dir.path())
+            .env("QSEGMENT_RECOVERY_BACK_OFF_MS", "0")
+            .env("QSEGMENT_RECOVERY_STEPS", steps)
+            .args(["run", "--pace", "max", "--no-web", "--frames", "300", "--input-size", "48x48"])
+            .args(["--report", "out", "--fail-on", "recovered<1", "--fault", fault])
+            .output()
+            .unwrap()
+    };
+    let output = broken("gone-camera", "6");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for told in [
+        "the simulated sensor has failed, as the fault gone-camera wants: the camera is closed and opened again \
+         remedy=\"reopen\" step=1 most=6",
+        "step=2 most=6",
+        "the source has recovered steps=2",
+    ] {
+        assert!(said.contains(told), "{told} is not in: {said}");
+    }
+    let report = report(dir.path(), "out");
+    assert_eq!(report["recovery"]["steps"]["reopen"], 2);
+    assert_eq!(report["recovery"]["recovered"], 1);
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains("tried            2   reopen"), "{table}");
+
+    let output = broken("gone-camera", "1");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("given up after 1 step of recovery in a row"), "{said}");
+}
+
+#[test]
 fn every_fault_is_counted_under_its_name_and_recovered_from() {
     let dir = TempDir::new().unwrap();
     for (fault, counter) in [

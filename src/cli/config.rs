@@ -8,6 +8,7 @@ mod file;
 mod hdmi;
 mod power;
 mod record;
+mod recovery;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -37,6 +38,7 @@ pub(crate) use exposure::{Exposure, WhiteBalance};
 pub(crate) use hdmi::{DisplayOutput, Hdmi};
 pub(crate) use power::{Instruments, Power};
 pub(crate) use record::Record;
+pub(crate) use recovery::Recovery;
 
 /// Where a system-wide configuration lies.
 pub(crate) const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
@@ -59,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) power: Power,
     pub(crate) hdmi: Hdmi,
     pub(crate) record: Record,
+    pub(crate) recovery: Recovery,
 }
 
 /// Where frames come from. Mode and inference window hold for the camera and the simulated sensor, all
@@ -216,6 +219,7 @@ impl Config {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.source.inference_window.0.check().context("source.inference_window")?;
         self.record.check()?;
+        self.recovery.check()?;
         self.web.listen.check().context("web.listen")
     }
 }

@@ -237,7 +237,7 @@ impl Sink {
 }
 
 fn unavailable(error: CameraError) -> Failure {
-    Failure::unavailable(SourceError::Camera(error))
+    Failure::source(error)
 }
 
 /// A 640 x 640 network with a mask of its size has 1.6 MB.

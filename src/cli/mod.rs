@@ -32,6 +32,7 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use qsegment::source::SourceError;
 use tracing_subscriber::EnvFilter;
 
 use builtin::BuiltIn;
@@ -103,7 +104,8 @@ enum Command {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 fine, 1 failed, 2 wrong usage, 69 device unavailable, 78 wrong configuration.";
+Exit codes: 0 fine, 1 failed, 2 wrong usage, 69 device unavailable until somebody does something, 75 device
+unavailable for now, 78 wrong configuration.";
 
 /// How a command prints what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,13 +150,14 @@ struct Failure {
     error: anyhow::Error,
 }
 
-/// Exit codes beside 0. 69 and 78 are those of sysexits.h: a service manager must not restart
-/// after them, since the same start would fail again.
+/// Exit codes beside 0. From 69 on they are those of sysexits.h. A service manager must not restart after 69 and 78,
+/// since the same start would fail again; after 75 it may go well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Code {
     Failed = 1,
     Usage = 2,
     Unavailable = 69,
+    UnavailableForNow = 75,
     Configuration = 78,
 }
 
@@ -164,6 +167,12 @@ impl Failure {
     }
     fn unavailable(error: impl Into<anyhow::Error>) -> Self {
         Self { code: Code::Unavailable, error: error.into() }
+    }
+    /// A source that cannot be used, now or until somebody does something.
+    fn source(error: impl Into<SourceError>) -> Self {
+        let error = error.into();
+        let code = if error.may_pass() { Code::UnavailableForNow } else { Code::Unavailable };
+        Self { code, error: error.into() }
     }
     fn configuration(error: impl Into<anyhow::Error>) -> Self {
         Self { code: Code::Configuration, error: error.into() }

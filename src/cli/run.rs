@@ -311,7 +311,7 @@ pub(super) fn to_the_end(
             let snapshot = Snapshot { last_error, ..watch.snapshot() };
             let failure = match error {
                 error if recorded::is_of_recording(&error) => error.into(),
-                error => Failure::unavailable(error),
+                error => Failure::source(error),
             };
             (snapshot, Some(failure))
         }

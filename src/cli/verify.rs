@@ -219,7 +219,8 @@ fn open_camera(
     if let Some(id) = id.filter(|id| !id.is_empty()) {
         id.clone_into(&mut config.camera.id);
     }
-    imx500::present(config.camera.id()).map_err(Failure::unavailable)?;
+    imx500::present(config.camera.id())
+        .map_err(|absent| Failure::source(imx500::CameraError::from(absent)))?;
     let stop = StopSignal::default();
     stop::obey_signals(stop.clone())?;
     if let Some(packed) = packed {

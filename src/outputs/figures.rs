@@ -2,6 +2,7 @@
 //! metrics.
 
 pub mod power;
+pub mod recovery;
 
 use std::time::Duration;
 

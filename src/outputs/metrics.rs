@@ -15,7 +15,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::figures::power::{PowerFigures, UncertainFigure};
 use super::figures::{COUNTERS, Facts, SensorRates, definition};
-use crate::pipeline::Snapshot;
+use crate::pipeline::{Recovery, Snapshot};
+use crate::source::recovery::Remedy;
 
 /// Media type of what [`encode`] returns.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -65,6 +66,7 @@ impl Collector for Scrape {
             "event",
             &self.snapshot.device_events,
         )?;
+        self.recovery(&mut encoder)?;
         let drops = &self.snapshot.queue_drops;
         counts(
             &mut encoder,
@@ -92,6 +94,39 @@ impl Scrape {
         let help =
             "This program, its network, and where on the camera and inference ladders it stands";
         info.encode(encoder.encode_descriptor("build", help, None, MetricType::Info)?)
+    }
+
+    fn recovery(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Recovery { counts: of, trying, camera_cycles } = self.snapshot.recovery;
+        let steps = Remedy::ALL.map(|remedy| (remedy.name(), of.steps[remedy as usize]));
+        let help = "Steps of recovery that were tried";
+        counts(encoder, "recovery_steps", help, "remedy", &steps)?;
+        for (name, help, count) in [
+            (
+                "recovery_failed_steps",
+                "Steps of recovery that failed, or after which it was not well",
+                of.failed_steps,
+            ),
+            (
+                "recoveries",
+                "How often the source was well again after steps of recovery",
+                of.recovered,
+            ),
+        ] {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(metric)?;
+        }
+        let help = "1 while the source is being recovered";
+        let metric = encoder.encode_descriptor("recovering", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(trying.is_some())).encode(metric)?;
+        if let Some(cycles) = camera_cycles {
+            let help =
+                "Starts of the camera since the machine was started; it wears out after 20 to 25";
+            let metric =
+                encoder.encode_descriptor("camera_cycles", help, None, MetricType::Gauge)?;
+            ConstGauge::new(i64::from(cycles)).encode(metric)?;
+        }
+        Ok(())
     }
 
     fn stages(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::exposure::ExposureFigures;
 use super::figures::power::PowerFigures;
+use super::figures::recovery::RecoveryFigures;
 use super::figures::{
     COUNTERS, Facts, Figure, InferenceModel, NetworkFacts, SensorFigures, SensorRates,
     StageFigures, sensor_time,
@@ -50,6 +51,8 @@ pub struct Report {
     pub injected_faults: BTreeMap<&'static str, u64>,
     /// What went wrong between camera and host.
     pub device_events: BTreeMap<&'static str, u64>,
+    /// What was done to recover the source.
+    pub recovery: RecoveryFigures,
     /// Exposure and white balance at the end; none without a camera.
     pub exposure: Option<ExposureFigures>,
     /// Quality of the figures that do not carry it themselves.
@@ -151,11 +154,13 @@ impl Report {
             counters: counters.into(),
             injected_faults: snapshot.injected_faults.iter().copied().collect(),
             device_events: snapshot.device_events.iter().copied().collect(),
+            recovery: snapshot.recovery.into(),
             exposure: None,
             quality: BTreeMap::from([
                 ("counters", Quality::Measured),
                 ("injected_faults", Quality::Simulated),
                 ("device_events", Quality::Measured),
+                ("recovery", Quality::Measured),
                 ("last_sensor", snapshot.source.quality),
             ]),
             stages: stages.into_iter().map(StageFigures::from).collect(),

@@ -17,6 +17,7 @@
 //! that the configuration names. It only counts; `metrics` and `report` read a [`Snapshot`].
 
 mod arrivals;
+mod capture;
 pub mod decode;
 pub mod energy;
 mod frames;
@@ -29,12 +30,14 @@ pub mod metering;
 mod numbering;
 pub mod pairing;
 pub mod queue;
+pub mod recovery;
 mod running;
 pub mod skeleton;
 pub mod subpixels;
 pub mod trace;
 pub mod vessels;
 
+pub use capture::Recovery;
 pub use limits::Limits;
 pub use running::{Observer, Progress, RunError, Running};
 
@@ -51,6 +54,7 @@ use crate::source::{FrameSource, SourceInfo};
 use host::Inference;
 use latency::StageLatency;
 use queue::{Bounded, LatestSlot};
+use recovery::Bounds;
 
 /// One frame the network saw, and what it said about that very frame.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -168,6 +172,8 @@ pub struct Snapshot {
     pub device_events: Vec<(&'static str, u64)>,
     /// How far a simulated source has fallen behind real time, because the CPU could not keep up.
     pub behind_real_time: Duration,
+    /// What was done to recover the source so far.
+    pub recovery: Recovery,
     /// Distribution of each stage, in the order in which a frame passes them.
     pub stages: Vec<StageLatency>,
     /// Refused or replaced items of every queue, by the queue's name. Besides the outputs' own
@@ -211,6 +217,8 @@ pub struct Options {
     /// Who runs the network. Where the host does and `drop_when_behind` holds, the newest frame wins:
     /// whatever waits behind a newer one is passed over and counted.
     pub inference: Inference,
+    /// How long a source that fails is recovered, where it can be.
+    pub recovery: Bounds,
 }
 
 impl Default for Options {
@@ -225,6 +233,7 @@ impl Default for Options {
             picture: ShownPicture::default(),
             darkroom: Darkroom::default(),
             inference: Inference::default(),
+            recovery: Bounds::default(),
         }
     }
 }

@@ -18,15 +18,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::arrivals::{Arrivals, Arrived};
+use super::capture::{Capture, Captured, Policy, SourceState};
 use super::decode::Decoder;
 use super::frames::FramePool;
-use super::host::Inference;
 use super::latency::{Latency, StageHistogram};
 use super::queue::{Bounded, LatestSlot};
 use super::trace::Passed;
 use super::{Counters, Frame, Limits, Options, Snapshot};
 use crate::source::clock::{Clock, Timestamp};
-use crate::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
+use crate::source::{FrameSource, RawFrame, SourceError, SourceInfo};
 
 /// Why a run ended before its time.
 #[derive(Debug, thiserror::Error)]
@@ -79,12 +79,7 @@ impl Running {
         if measures_light {
             decode.decoder.measure_light();
         }
-        let capture = Capture {
-            source,
-            max_buffers: options.max_buffers,
-            policy: Policy::of(options),
-            shared: Arc::clone(&shared),
-        };
+        let capture = Capture::new(source, options, Arc::clone(&shared));
         let decode = Thread::spawn("decode", move || decode.run());
         let capture = Thread::spawn("capture", move || capture.run());
         Self { observer: Observer { shared }, capture: Some(capture), decode: Some(decode) }
@@ -151,6 +146,7 @@ impl Observer {
             injected_faults: of_source.injected_faults,
             device_events: of_source.device_events,
             behind_real_time: of_source.behind_real_time,
+            recovery: of_source.recovery,
             stages: of_decode.latency.stages(),
             queue_drops,
             sensor_span: of_decode.sensor_span,
@@ -178,7 +174,10 @@ impl Observer {
             last.since(first) + self.shared.info.frame_interval
         });
         let Counters { buffers, outputs, .. } = of_decode.counters;
-        Progress { buffers, outputs, streamed }
+        drop(of_decode);
+        let trying = lock(&self.shared.of_source).recovery.trying;
+        let recovering = trying.map(|(_, since)| self.shared.host_clock.now().since(since));
+        Progress { buffers, outputs, streamed, recovering }
     }
 }
 
@@ -191,21 +190,23 @@ pub struct Progress {
     pub outputs: u64,
     /// Sensor time that the buffers cover: each stands for one frame interval.
     pub streamed: Duration,
+    /// How long a step of recovery has been going on; none while all is well.
+    pub recovering: Option<Duration>,
 }
 
 /// What both threads and all observers see.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     info: SourceInfo,
     /// Filled buffers, capture to decode.
-    captured: Bounded<Captured>,
+    pub(super) captured: Bounded<Captured>,
     /// The same buffers on their way back.
-    empty: Bounded<RawFrame>,
+    pub(super) empty: Bounded<RawFrame>,
     latest: Vec<Arc<LatestSlot<Arc<Frame>>>>,
     bounded: Vec<Arc<Bounded<Arc<Frame>>>>,
-    host_clock: Clock,
-    of_source: Mutex<SourceState>,
-    of_decode: Mutex<DecodeState>,
+    pub(super) host_clock: Clock,
+    pub(super) of_source: Mutex<SourceState>,
+    pub(super) of_decode: Mutex<DecodeState>,
 }
 
 impl Shared {
@@ -243,114 +244,14 @@ impl Shared {
     }
 }
 
-/// What capture reports once a buffer.
-#[derive(Debug, Clone, Default)]
-struct SourceState {
-    injected_faults: Vec<(&'static str, u64)>,
-    device_events: Vec<(&'static str, u64)>,
-    behind_real_time: Duration,
-}
-
 /// What decode reports once a buffer.
 #[derive(Debug)]
-struct DecodeState {
-    counters: Counters,
+pub(super) struct DecodeState {
+    pub(super) counters: Counters,
     latency: Latency,
     sensor_span: Option<(Timestamp, Timestamp)>,
     frames_dropped: u64,
     last_error: Option<String>,
-}
-
-/// A buffer on its way from capture to decode.
-#[derive(Debug)]
-struct Captured {
-    raw: RawFrame,
-    /// Host clock.
-    received: Timestamp,
-    /// Buffers that capture had dropped before this one.
-    dropped_before: u64,
-}
-
-/// The "capture" thread: owns the source.
-struct Capture {
-    source: Box<dyn FrameSource>,
-    max_buffers: Option<u64>,
-    policy: Policy,
-    shared: Arc<Shared>,
-}
-
-/// What happens to buffers that decode is too slow for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Policy {
-    /// Capture waits.
-    Wait,
-    /// The newest is refused: decode takes a fraction of a frame, and what it has begun to catch up with is
-    /// better shown in order.
-    Refuse,
-    /// The oldest is dropped: decode runs a network on the host, which may take many frames.
-    NewestWins,
-}
-
-impl Policy {
-    fn of(options: &Options) -> Self {
-        match (options.drop_when_behind, &options.inference) {
-            (false, _) => Self::Wait,
-            (true, Inference::Sensor) => Self::Refuse,
-            (true, Inference::Host(_)) => Self::NewestWins,
-        }
-    }
-}
-
-impl Capture {
-    fn run(mut self) -> Result<(), SourceError> {
-        let shared = Arc::clone(&self.shared);
-        let mut taken = 0;
-        let mut dropped = 0;
-        let mut at_hand = None;
-        while self.max_buffers.is_none_or(|max| taken < max)
-            && !shared.host_clock.stop_signal().is_raised()
-        {
-            let Some(mut raw) = at_hand.take().or_else(|| shared.empty.take()) else {
-                break;
-            };
-            let next = self.source.next(&mut raw);
-            *lock(&shared.of_source) = SourceState {
-                injected_faults: self.source.injected_faults(),
-                device_events: self.source.device_events(),
-                behind_real_time: self.source.behind_real_time(),
-            };
-            if next? == Next::Ended {
-                break;
-            }
-            taken += 1;
-            let received = shared.host_clock.now();
-            let captured = Captured { raw, received, dropped_before: dropped };
-            match self.policy {
-                Policy::Wait => {
-                    if shared.captured.put(captured).is_err() {
-                        break;
-                    }
-                }
-                Policy::Refuse => {
-                    if let Err(refused) = shared.captured.offer(captured) {
-                        dropped += 1;
-                        at_hand = Some(refused.raw);
-                    }
-                }
-                Policy::NewestWins => match shared.captured.displace(captured) {
-                    Ok(oldest) => at_hand = oldest.map(|captured| captured.raw),
-                    Err(_) => break,
-                },
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Capture {
-    fn drop(&mut self) {
-        self.shared.captured.close();
-    }
 }
 
 /// The "decode" thread: owns the decoder and the frames.
@@ -489,7 +390,7 @@ fn message(panic: &(dyn Any + Send)) -> String {
 }
 
 /// A panic elsewhere must not keep anyone from seeing how far the run got.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

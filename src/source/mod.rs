@@ -7,12 +7,14 @@ pub mod imx500;
 pub mod inference_window;
 pub mod permission;
 pub mod power;
+pub mod recovery;
 pub mod replay;
 pub mod simulated;
 
 use clock::Timestamp;
 
 use crate::formats::embedded::LinePacking;
+use recovery::{Remedy, Trouble};
 
 /// Whether a figure was measured, estimated, or simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -132,6 +134,50 @@ pub enum SourceError {
     /// A recording.
     #[error(transparent)]
     Recording(#[from] replay::ReplayError),
+    /// The simulated sensor has done as it was told, and must be recovered.
+    #[error("the simulated sensor has failed, as the fault {0} wants")]
+    Injected(simulated::faults::Fault),
+    /// Pictures come, but nothing of the network.
+    #[error("no tensor for {seconds} s although pictures come")]
+    NoTensors {
+        /// How long.
+        seconds: u64,
+    },
+    /// Everything that might have helped was tried.
+    #[error("given up after {steps} {} of recovery in a row: {cause}", if *.steps == 1 { "step" } else { "steps" })]
+    GivenUp {
+        /// As many as are allowed.
+        steps: u32,
+        /// What was seen last.
+        cause: String,
+    },
+}
+
+impl SourceError {
+    /// What kind of trouble it is once the source has worked.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Camera(error) => error.trouble(),
+            Self::Injected(simulated::faults::Fault::GoneCamera) => Trouble::Device,
+            Self::Injected(_) | Self::NoTensors { .. } => Trouble::Stalled,
+            Self::Scene(_)
+            | Self::Setting(_)
+            | Self::Network(_)
+            | Self::Emulator(_)
+            | Self::Recording(_)
+            | Self::GivenUp { .. } => Trouble::Lasting,
+        }
+    }
+    /// Whether a later start may go well although nobody has done anything.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Camera(error) => error.may_pass(),
+            Self::Injected(_) | Self::NoTensors { .. } | Self::GivenUp { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// Facts about a source that hold as long as it lives.
@@ -152,7 +198,7 @@ pub trait FrameSource: Send {
     /// Facts that hold as long as the source lives.
     fn info(&self) -> SourceInfo;
     /// Blocks until the next frame and fills `frame` in place (its buffers are reused). After an error the
-    /// source has ended.
+    /// source has ended, unless it [recovers](FrameSource::recover).
     fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError>;
     /// How far a simulation has fallen behind real time so far, because the CPU could not keep up; zero for
     /// sources that cannot.
@@ -162,6 +208,22 @@ pub trait FrameSource: Send {
     /// How often each fault was injected so far; empty for sources that inject none.
     fn injected_faults(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
+    }
+    /// Whether there is anything that [`FrameSource::recover`] could do.
+    fn can_recover(&self) -> bool {
+        false
+    }
+    /// Tries to bring back what has stopped. Where that went without an error, the next frame may be asked for;
+    /// whether it helped is seen then.
+    ///
+    /// # Errors
+    /// As [`FrameSource::next`]; something stronger may help.
+    fn recover(&mut self, _remedy: Remedy) -> Result<(), SourceError> {
+        Ok(())
+    }
+    /// How often the camera was started since the machine was, where that wears it out.
+    fn camera_cycles(&self) -> Option<u32> {
+        None
     }
     /// How often each thing went wrong between device and host so far; only those that did.
     fn device_events(&self) -> Vec<(&'static str, u64)> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::{CameraError, ColourGains, Flips, Imx500};
+use qsegment::source::recovery::Remedy;
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::timing::Mode;
 use qsegment::source::{BayerOrder, FrameSource, Next, Quality, RawFrame};
@@ -97,7 +98,7 @@ fn thirty_restarts_leave_no_descriptor_and_go_on_numbering() {
         }
         let now = descriptors();
         assert_eq!(*open.get_or_insert(now), now);
-        camera.restart().unwrap();
+        camera.recover(Remedy::SetNetwork).unwrap();
     }
     drop(camera);
     fed.end();
@@ -173,7 +174,7 @@ fn controls_are_set_while_it_streams() {
     });
     // 744e6 / 9398 / 15 = 5277.7 lines
     assert_eq!(camera.info().frame_interval, Duration::from_nanos(5278 * 9398 * 1000 / 744));
-    let sensor = camera.sensor().unwrap();
+    let sensor = camera.sensor();
     let fed = bench.feed(1_000_000);
     camera.next(&mut RawFrame::default()).unwrap();
     let range = sensor.exposure_range().unwrap();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qsegment::source::clock::StopSignal;
 use qsegment::source::imx500::{CameraError, Delivery, Fed, Feed};
+use qsegment::source::recovery::Remedy;
 use qsegment::source::simulated::timing::Mode;
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
 
@@ -18,7 +19,7 @@ fn silence_is_counted_and_given_up_after_its_limit() {
     assert!(matches!(error, SourceError::Camera(CameraError::Silent { seconds: 2.. })), "{error}");
     assert!(matches!(camera.device_events()[..], [("frame_timeout", 1..)]));
     // It can go on after a restart.
-    camera.restart().unwrap();
+    camera.recover(Remedy::SetNetwork).unwrap();
     let fed = bench.feed(5);
     assert_eq!(camera.next(&mut RawFrame::default()), Ok(Next::Frame));
     drop(camera);
@@ -117,7 +118,7 @@ fn ended_stream_is_told_and_started_again() {
     assert!(matches!(&error, SourceError::Camera(CameraError::StreamEnded { .. })), "{error}");
     assert_eq!(camera.device_events(), [("stream_ended", 1)]);
     feeding.join().unwrap();
-    camera.restart().unwrap();
+    camera.recover(Remedy::SetNetwork).unwrap();
     let fed = bench.feed(3);
     assert_eq!(camera.next(&mut frame), Ok(Next::Frame));
     drop(camera);
@@ -133,13 +134,13 @@ fn network_that_the_driver_lost_while_idle_is_given_again() {
     let mut frame = RawFrame::default();
     for _ in 0..3 {
         assert_eq!(camera.next(&mut frame), Ok(Next::Frame));
-        camera.restart().unwrap();
+        camera.recover(Remedy::SetNetwork).unwrap();
         // The driver powers off meanwhile, and forgets the network that was just given to it.
         thread::sleep(Duration::from_millis(2500));
         assert_eq!(camera.next(&mut frame), Ok(Next::Frame));
         // Without a network the driver's control of the sensor's id would be inactive.
         if Parameter::get("age") != "1" {
-            assert!(camera.sensor().unwrap().device_id().unwrap().is_some(), "no network runs");
+            assert!(camera.sensor().device_id().unwrap().is_some(), "no network runs");
         }
     }
     drop(camera);
@@ -170,8 +171,12 @@ fn camera_that_is_unbound_mid_stream_is_gone_and_comes_back() {
         );
         assert!(gone, "{error}");
         assert_eq!(camera.device_events().len(), 1, "{:?}", camera.device_events());
-        let again = camera.restart().unwrap_err();
-        assert!(matches!(again, CameraError::Gone { .. } | CameraError::Refused { .. }), "{again}");
+        let again = camera.recover(Remedy::SetNetwork).unwrap_err();
+        let gone = matches!(
+            &again,
+            SourceError::Camera(CameraError::Gone { .. } | CameraError::Refused { .. })
+        );
+        assert!(gone, "{again}");
         drop(camera);
         let absent = qsegment::source::imx500::present(None).unwrap_err();
         assert!(absent.is_absence(), "{absent}");

@@ -12,6 +12,7 @@ use qsegment::formats::embedded::LinePacking;
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::pipeline::host::Inference;
 use qsegment::pipeline::queue::Bounded;
+use qsegment::pipeline::recovery::Bounds;
 use qsegment::pipeline::{Frame, Options, Pipeline, Running, ShownPicture, Stamps};
 use qsegment::source::clock::{Clock, StopSignal, Waited};
 use qsegment::source::imx500::picture::Darkroom;
@@ -74,6 +75,7 @@ fn run(source: Box<dyn FrameSource>) -> (Arc<Bounded<Arc<Frame>>>, Running) {
         stall_after: Duration::from_secs(3600),
         // Capture waits for decode, however slow the CPU.
         drop_when_behind: false,
+        recovery: Bounds::default(),
     });
     let frames = pipeline.bounded("test", 4);
     (frames, pipeline.start(source, Clock::monotonic(StopSignal::default())))

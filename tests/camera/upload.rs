@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::{self, CameraError, Imx500, UploadReport, UploadStage, Uploaded};
+use qsegment::source::recovery::Remedy;
 use qsegment::source::{FrameSource, Next, Quality, RawFrame, SourceError};
 
 use crate::bench::{Bench, Parameter, descriptors};
@@ -82,7 +83,7 @@ fn every_failure_of_every_stage_is_one_line_with_stage_cause_and_next_step() {
         }
         // The same camera starts when the cause has gone.
         drop(failing);
-        camera.restart().unwrap();
+        camera.recover(Remedy::SetNetwork).unwrap();
         let fed = bench.feed(3);
         assert_eq!(camera.next(&mut RawFrame::default()), Ok(Next::Frame), "after {said}");
         drop(camera);

@@ -10,7 +10,7 @@ use qsegment::outputs::hdmi::compose::Orientation;
 use qsegment::outputs::hdmi::{Card, Feed, Hdmi, Observer, Options, Showing, WantedCard};
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
 use qsegment::pipeline::queue::LatestSlot;
-use qsegment::pipeline::{Counters, Frame, Limits, Snapshot, Stamps};
+use qsegment::pipeline::{Counters, Frame, Limits, Recovery, Snapshot, Stamps};
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
 use qsegment::source::{Quality, SourceInfo};
 
@@ -163,6 +163,7 @@ fn snapshot(now: Timestamp) -> Snapshot {
         counters: Counters::default(),
         injected_faults: Vec::new(),
         device_events: Vec::new(),
+        recovery: Recovery::default(),
         behind_real_time: Duration::ZERO,
         stages: Vec::new(),
         queue_drops: Vec::new(),

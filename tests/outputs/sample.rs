@@ -6,8 +6,9 @@ use qsegment::formats::embedded::{LinePacking, SensorState};
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts, Seen};
 use qsegment::pipeline::energy::{Metered, Span};
 use qsegment::pipeline::latency::{Stage, StageLatency};
+use qsegment::pipeline::recovery::Recoveries;
 use qsegment::pipeline::trace::{Passed, Trace};
-use qsegment::pipeline::{Counters, Frame, Snapshot, Stamps};
+use qsegment::pipeline::{Counters, Frame, Recovery, Snapshot, Stamps};
 use qsegment::source::clock::Timestamp;
 use qsegment::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
 use qsegment::source::{Quality, SourceInfo};
@@ -79,6 +80,11 @@ pub(crate) fn snapshot() -> Snapshot {
             stage(Stage::TensorToMask, Quality::Measured, 600),
             stage(Stage::SensorToMask, Quality::Simulated, 100_600),
         ],
+        recovery: Recovery {
+            counts: Recoveries { steps: [2, 1, 0], failed_steps: 1, recovered: 2 },
+            trying: None,
+            camera_cycles: Some(4),
+        },
         queue_drops: vec![("web", 4)],
         sensor_span: Some((Timestamp(1_000_000_000), Timestamp(10_960_000_000))),
         last_error: None,

@@ -5,5 +5,6 @@ mod buffers;
 mod decode;
 mod host;
 mod pictures;
+mod recovery;
 mod simulated;
 mod threads;

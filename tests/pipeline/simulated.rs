@@ -15,7 +15,7 @@ use std::time::Duration;
 
 const BUFFERS: u64 = 300;
 
-fn network() -> Network {
+pub(crate) fn network() -> Network {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qsegment-320.onnx");
     let file = std::fs::read(path).expect("it is in the repository");
     let network = Network::load(&file).expect("it loads");

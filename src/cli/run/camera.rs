@@ -27,7 +27,6 @@ use qsegment::pipeline;
 use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::pipeline::vessels::{Unsuitable, Vessels};
-use qsegment::source::SourceError;
 use qsegment::source::clock::Clock;
 use qsegment::source::imx500::picture::{Darkroom, Development};
 use qsegment::source::imx500::{self, CameraError, Imx500};
@@ -193,7 +192,7 @@ impl CameraRun<'_> {
             inference: inference.name().to_owned(),
             inference_reason,
         };
-        let sensor = camera.sensor().map_err(unavailable)?;
+        let sensor = camera.sensor();
         let window = camera.inference_window();
         let seen = Sight::new(window, self.config.camera.flip.into());
         let darkroom = Darkroom::new(window, Development::default());
@@ -225,7 +224,7 @@ impl CameraRun<'_> {
 }
 
 fn unavailable(error: CameraError) -> Failure {
-    Failure::unavailable(SourceError::Camera(error))
+    Failure::source(error)
 }
 
 /// What of a packed network decides who runs what.

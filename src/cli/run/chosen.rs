@@ -19,7 +19,7 @@ use qsegment::pipeline;
 use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::source::clock::{Clock, StopSignal};
-use qsegment::source::imx500::{self, CameraError, Flips, Imx500, UploadReport};
+use qsegment::source::imx500::{self, CameraError, DiscoveryError, Flips, Imx500, UploadReport};
 use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
@@ -63,7 +63,7 @@ pub(super) fn open(
     match config.source.kind {
         Kind::Simulated => simulated(config, asked, stop, None),
         Kind::Imx500 => {
-            imx500::present(id).map_err(Failure::unavailable)?;
+            imx500::present(id).map_err(absent)?;
             camera::open(config, asked, host_clock)
         }
         Kind::Auto => match imx500::present(id) {
@@ -72,9 +72,13 @@ pub(super) fn open(
                 tracing::info!("{absent}");
                 simulated(config, asked, stop, Some(absent.to_string()))
             }
-            Err(error) => Err(Failure::unavailable(error)),
+            Err(error) => Err(absent(error)),
         },
     }
+}
+
+fn absent(error: DiscoveryError) -> Failure {
+    Failure::source(CameraError::from(error))
 }
 
 /// What the configuration says of the camera, and the network that it needs.
@@ -102,6 +106,8 @@ pub(super) fn camera_without_network(
         frame_rate: frame_rate.given(),
         inference_window,
         flips: (*flip).into(),
+        most_cycles: config.recovery.most_cycles(),
+        cycles_kept_in: std::env::var_os("RUNTIME_DIRECTORY").map(Into::into),
         ..imx500::Options::default()
     }
 }
@@ -137,8 +143,7 @@ pub(super) fn window_for(
 
 /// Opens the camera; its uploads are told on standard error.
 pub(crate) fn open_camera(options: imx500::Options, clock: Clock) -> Result<Imx500, Failure> {
-    open_with_told_upload(options, clock)
-        .map_err(|error| Failure::unavailable(SourceError::Camera(error)))
+    open_with_told_upload(options, clock).map_err(Failure::source)
 }
 
 /// The same with the camera's own error.
@@ -208,6 +213,7 @@ pub(super) fn configured(config: &Config) -> pipeline::Options {
         threshold: config.pipeline.threshold_byte(),
         stale_after: config.pipeline.stale_after(),
         stall_after: config.pipeline.stall_after(),
+        recovery: config.recovery.bounds(),
         ..pipeline::Options::default()
     }
 }

@@ -7,6 +7,7 @@ use qsegment::outputs::figures::power::PowerFigures;
 use qsegment::outputs::figures::{COUNTERS, StageFigures, definition};
 use qsegment::pipeline::Snapshot;
 use qsegment::pipeline::latency::Stage;
+use qsegment::pipeline::recovery::Recoveries;
 use qsegment::source::power::Scope;
 
 /// A comparison of one figure of the report with a number, such as `stale>0`.
@@ -116,7 +117,7 @@ fn is_known(name: &str) -> bool {
     let of_power = Scope::ALL
         .iter()
         .any(|&scope| percentile(scope.name(), name).is_some_and(|last| POWERS.contains(&last)));
-    of_counter || of_stage || of_power
+    of_counter || RECOVERY.contains(&name) || of_stage || of_power
 }
 
 /// What can be compared, as it stands in the report.
@@ -125,8 +126,9 @@ fn known_names() -> String {
     let stages = Stage::ALL.map(|stage| definition(stage).name).join(", ");
     let scopes = Scope::ALL.map(Scope::name).join(", ");
     format!(
-        "the counters {counters}; the stages {stages}, each with _{} at its end; the scopes of power \
+        "the counters {counters}, {}; the stages {stages}, each with _{} at its end; the scopes of power \
          {scopes}, each with _{} at its end",
+        RECOVERY.join(", "),
         PERCENTILES.join(", _"),
         POWERS.join(" or _"),
     )
@@ -140,6 +142,12 @@ fn percentile<'a>(start: &str, name: &'a str) -> Option<&'a str> {
 fn figure(snapshot: &Snapshot, name: &str) -> Option<f64> {
     if let Some(counter) = COUNTERS.iter().find(|counter| counter.name == name) {
         return Some((counter.value)(&snapshot.counters) as f64);
+    }
+    let Recoveries { steps, recovered, .. } = snapshot.recovery.counts;
+    match name {
+        "recovered" => return Some(recovered as f64),
+        "recovery_steps" => return Some(steps.iter().sum::<u64>() as f64),
+        _ => {}
     }
     let mut stages = snapshot.stages.iter().filter(|stage| stage.count > 0).map(StageFigures::from);
     let of_stage = stages.find_map(|stage| match percentile(stage.definition.name, name)? {
@@ -163,6 +171,7 @@ fn figure(snapshot: &Snapshot, name: &str) -> Option<f64> {
     })
 }
 
+const RECOVERY: [&str; 2] = ["recovered", "recovery_steps"];
 const PERCENTILES: [&str; 4] = ["p50_ms", "p95_ms", "p99_ms", "max_ms"];
 const POWERS: [&str; 2] = ["mean_mw", "mj_per_frame"];
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use qsegment::formats::dnn_lines::DnnLines;
+use qsegment::source::recovery::Remedy;
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
 
 use crate::cli::write;
@@ -79,6 +80,15 @@ impl FrameSource for Dumping {
     }
     fn device_events(&self) -> Vec<(&'static str, u64)> {
         self.inner.device_events()
+    }
+    fn can_recover(&self) -> bool {
+        self.inner.can_recover()
+    }
+    fn recover(&mut self, remedy: Remedy) -> Result<(), SourceError> {
+        self.inner.recover(remedy)
+    }
+    fn camera_cycles(&self) -> Option<u32> {
+        self.inner.camera_cycles()
     }
 }
 

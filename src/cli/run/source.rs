@@ -56,7 +56,7 @@ pub(crate) struct SourceArgs {
     timing: Option<Switch>,
     /// Inject a fault, NAME[:FIRST-LAST][:every=FRAMES]; may be given more than once. Names: dropped-tensor,
     /// invalid-flag, counter-jump, counter-wrap, truncated-buffer, corrupt-ap-params, stalled-source,
-    /// lost-buffer
+    /// lost-buffer; and, each until it is recovered, lost-network, silent-sensor, gone-camera
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<FaultPlan>,
 }

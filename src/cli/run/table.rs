@@ -67,6 +67,14 @@ impl Table<'_> {
         for (name, times) in &self.report.device_events {
             writeln!(f, "camera  {times:>10}   {name}")?;
         }
+        for (remedy, times) in &self.report.recovery.steps {
+            if *times > 0 {
+                writeln!(f, "tried   {times:>10}   {remedy}")?;
+            }
+        }
+        if self.report.recovery.recovered > 0 {
+            writeln!(f, "counted {:>10}   recovered", self.report.recovery.recovered)?;
+        }
         for (name, times) in &self.report.counters {
             if *times > 0 && !SHOWN_ABOVE.contains(name) {
                 writeln!(f, "counted {times:>10}   {name}")?;

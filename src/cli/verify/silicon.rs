@@ -39,7 +39,7 @@ impl Silicon {
         input: &TensorSpec,
         output: &TensorSpec,
     ) -> anyhow::Result<Self> {
-        let sensor = camera.sensor()?;
+        let sensor = camera.sensor();
         let mut frame = RawFrame::default();
         let mut last = anyhow!("it sent no frame");
         for _ in 0..FRAMES_TO_WAIT {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Queues, Waits};
 use crate::pipeline::queue::Taken;
+use crate::source::recovery::Remedy;
 use crate::source::{FrameSource, Next, RawFrame, SourceError, SourceInfo};
 
 /// Dropping it ends the recording.
@@ -68,6 +69,15 @@ impl FrameSource for Tap {
     }
     fn device_events(&self) -> Vec<(&'static str, u64)> {
         self.source.device_events()
+    }
+    fn can_recover(&self) -> bool {
+        self.source.can_recover()
+    }
+    fn recover(&mut self, remedy: Remedy) -> Result<(), SourceError> {
+        self.source.recover(remedy)
+    }
+    fn camera_cycles(&self) -> Option<u32> {
+        self.source.camera_cycles()
     }
 }
 

@@ -280,6 +280,11 @@ fn counts(report: &SystemReport) -> Section {
             row(format!("{kind}: {name}"), *times as f64, "times", basis(kind), help, "this run")
         }));
     }
+    rows.extend(run.recovery.steps.iter().map(|(remedy, times)| {
+        let help = "steps that were tried to recover the source";
+        let id = format!("recovery: {remedy}");
+        row(id, *times as f64, "steps", basis("recovery"), help, "counted by the host")
+    }));
     for (id, figure) in [("frame rate", &run.rates.frames), ("tensor rate", &run.rates.tensors)] {
         rows.push(Row {
             id: id.to_owned(),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
 use crate::outputs::figures::power::PowerFigures;
+use crate::outputs::figures::recovery::RecoveryFigures;
 use crate::outputs::figures::{
     COUNTERS, Facts, Ladder, NetworkFacts, Seen, SensorFigures, SensorRates, StageFigures,
     milliseconds,
@@ -43,6 +44,7 @@ pub(super) struct Status<'a> {
     counters: BTreeMap<&'static str, u64>,
     injected_faults: BTreeMap<&'static str, u64>,
     device_events: BTreeMap<&'static str, u64>,
+    recovery: RecoveryFigures,
     queue_drops: BTreeMap<&'static str, u64>,
     /// One entry an instrument; never added.
     power: Vec<PowerFigures>,
@@ -110,6 +112,7 @@ impl<'a> Status<'a> {
             counters: COUNTERS.map(|c| (c.name, (c.value)(&snapshot.counters))).into(),
             injected_faults: snapshot.injected_faults.iter().copied().collect(),
             device_events: snapshot.device_events.iter().copied().collect(),
+            recovery: snapshot.recovery.into(),
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
             power: snapshot.power.iter().map(PowerFigures::from).collect(),
             screen: snapshot.screen.as_deref(),

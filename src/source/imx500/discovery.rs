@@ -102,6 +102,14 @@ impl DiscoveryError {
     }
 }
 
+impl DiscoveryError {
+    /// Whether it may be there later without anybody's doing: drivers load while the machine starts.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::NoMediaDevice | Self::NoCamera { .. } | Self::NotThatCamera { .. })
+    }
+}
+
 /// Finds the camera `wanted`, or the only one there is.
 pub(super) fn find(wanted: Option<&str>) -> Result<Camera, DiscoveryError> {
     let mut graphs = Vec::new();

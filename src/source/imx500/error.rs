@@ -8,6 +8,7 @@ use super::discovery::DiscoveryError;
 use super::upload::UploadError;
 use crate::source::holder::{Holder, holders_of};
 use crate::source::permission::{group_of, not_permitted};
+use crate::source::recovery::Trouble;
 
 /// Why a camera cannot be used, or not any longer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,10 +71,22 @@ pub enum CameraError {
     /// The stream could not be started.
     #[error(transparent)]
     Upload(#[from] UploadError),
+    /// It was started so often that one start more may be its last.
+    #[error(
+        "power-cycle needed: the camera was started {starts} times since this machine was, and its bridge chip has \
+         been seen to die after 20 to 25 (linux#7613); restart the machine, and if the camera does not answer then, \
+         disconnect both from power; recovery.max_camera_cycles (now {most}) allows more"
+    )]
+    WornOut {
+        /// Starts so far.
+        starts: u32,
+        /// As many are allowed.
+        most: u32,
+    },
     /// It streams, but nothing comes.
     #[error(
-        "no frame from the camera for {seconds} s although it streams; the next start sets the network \
-         again; if that does not help, disconnect the camera from power (linux#7613)"
+        "no frame from the camera for {seconds} s although it streams; if starting it again does not help, \
+         disconnect it from power (linux#7613)"
     )]
     Silent {
         /// How long.
@@ -100,6 +113,43 @@ impl CameraError {
             // Nothing but the file is wrong when the driver refuses to read it.
             Self::Refused { doing, .. } => doing == GIVE_NETWORK,
             _ => false,
+        }
+    }
+
+    /// What kind of trouble it is once the camera has worked.
+    #[must_use]
+    pub fn trouble(&self) -> Trouble {
+        match self {
+            Self::Silent { .. } | Self::StreamEnded { .. } => Trouble::Stalled,
+            Self::WornOut { .. } => Trouble::WornOut,
+            Self::Unsuitable(_) | Self::NetworkFile { .. } => Trouble::Lasting,
+            Self::Upload(upload) if upload.will_be_refused_again() => Trouble::Lasting,
+            // Rights too: a device that comes back is root's until udev has been there.
+            Self::Discovery(_)
+            | Self::NotPermitted { .. }
+            | Self::Busy { .. }
+            | Self::Gone { .. }
+            | Self::Refused { .. }
+            | Self::Upload(_) => Trouble::Device,
+        }
+    }
+
+    /// Whether a later start may go well although nobody has done anything: the camera is not there yet, somebody
+    /// else still uses it, or it does not answer.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Discovery(error) => error.may_pass(),
+            Self::Busy { .. }
+            | Self::Gone { .. }
+            | Self::Silent { .. }
+            | Self::StreamEnded { .. } => true,
+            Self::Upload(upload) => upload.may_pass(),
+            Self::NotPermitted { .. }
+            | Self::Refused { .. }
+            | Self::Unsuitable(_)
+            | Self::NetworkFile { .. }
+            | Self::WornOut { .. } => false,
         }
     }
 
@@ -197,6 +247,30 @@ mod tests {
             (CameraError::Silent { seconds: 5 }, false),
         ] {
             assert_eq!(error.may_be_the_network(), suspected, "{error}");
+        }
+    }
+
+    #[test]
+    fn trouble_and_whether_it_may_pass_follow_from_the_cause() {
+        let upload = |errno| {
+            CameraError::Upload(UploadError { errno, reached: None, network: None, refusal: None })
+        };
+        let of = |errno| CameraError::of("take a frame", Path::new(NODE), errno);
+        for (error, trouble, may_pass) in [
+            (CameraError::Silent { seconds: 5 }, Trouble::Stalled, true),
+            (CameraError::StreamEnded { path: NODE.into() }, Trouble::Stalled, true),
+            (of(Errno::NODEV), Trouble::Device, true),
+            (of(Errno::BUSY), Trouble::Device, true),
+            (of(Errno::IO), Trouble::Device, false),
+            (of(Errno::ACCESS), Trouble::Device, false),
+            (DiscoveryError::NoMediaDevice.into(), Trouble::Device, true),
+            (upload(Errno::TIMEDOUT), Trouble::Device, true),
+            (upload(Errno::NOENT), Trouble::Lasting, false),
+            (upload(Errno::REMOTEIO), Trouble::Lasting, false),
+            (CameraError::WornOut { starts: 20, most: 20 }, Trouble::WornOut, false),
+            (CameraError::Unsuitable(String::new()), Trouble::Lasting, false),
+        ] {
+            assert_eq!((error.trouble(), error.may_pass()), (trouble, may_pass), "{error}");
         }
     }
 

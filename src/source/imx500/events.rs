@@ -66,12 +66,11 @@ impl Event {
                  show the input tensor instead"
             }
             Self::FrameTimeout => {
-                "the sensor is silent: wait; if nothing comes the stream is given up, and the next start \
-                 sets the network again"
+                "the sensor is silent: wait; if nothing comes the stream is started again"
             }
-            Self::StreamEnded => "start again; the network is set again then",
+            Self::StreamEnded => "the stream is started again",
             Self::DeviceGone => {
-                "seat the camera's cable, or bind its driver again, then start again"
+                "seat the camera's cable, or bind its driver again; it is looked for a few times"
             }
         }
     }

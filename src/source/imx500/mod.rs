@@ -5,6 +5,7 @@
 //!   subdev                        the sensor: network, mode, flips, window, gains, exposure
 //!   upload, progress              stream start, in which the kernel uploads firmware and network
 //!   capture, queue, events        frames, and what goes wrong with them
+//!   cycles                        how often it was started since the machine was
 //!   picture                       a raw picture made one to look at
 //!   exposure                      how bright the network sees them, and in what colours
 //!   error, holder                 every refusal with its cause and the next step
@@ -16,7 +17,7 @@
 //!   open:     discover -> open the sub-device (kept open) -> configure
 //!   next:     start (upload) on the first call, then a frame a call; the network is given again where
 //!             the sensor may have idled since, and lost it
-//!   restart:  stop -> configure
+//!   recover:  stop -> configure, with the network given anew or the whole camera opened anew where that is wanted
 //!
 //!   configure: network -> flips, mode, rate, window -> links -> formats of all pads -> nodes, buffers
 //! ```
@@ -26,6 +27,7 @@
 //! out, because what they go by is known above; whoever reads the frames sets them by [`Sensor::obey`].
 
 mod capture;
+mod cycles;
 mod delivery;
 mod discovery;
 mod error;
@@ -68,7 +70,9 @@ use super::{FrameSource, Next, Quality, RawFrame, SourceError, SourceInfo};
 use crate::formats::dnn_lines::LINE_LEN_BYTES;
 use crate::formats::embedded::embedded_line_len_bytes;
 use crate::source::holder::holders_of;
+use crate::source::recovery::Remedy;
 use capture::{Capture, Pictures};
+use cycles::Cycles;
 use discovery::Camera;
 use events::{Events, Numbering};
 use graph::{Graph, Link};
@@ -110,6 +114,10 @@ pub struct Options {
     pub stall_after: Duration,
     /// A stream without frames for so long is given up.
     pub silence_limit: Duration,
+    /// Starts that are allowed since the machine was started; none allows any number.
+    pub most_cycles: Option<u32>,
+    /// Folder in which starts are counted across restarts of the daemon.
+    pub cycles_kept_in: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -126,6 +134,8 @@ impl Default for Options {
             // The driver's own longest wait is 5 s (100 times 50 ms for "download ready").
             stall_after: Duration::from_secs(15),
             silence_limit: Duration::from_secs(5),
+            most_cycles: None,
+            cycles_kept_in: None,
         }
     }
 }
@@ -137,6 +147,7 @@ pub struct Imx500 {
     streaming: bool,
     configured_at: Timestamp,
     sensor: Sensor,
+    cycles: Cycles,
     camera: Camera,
     options: Options,
     clock: Clock,
@@ -152,14 +163,17 @@ impl Imx500 {
     pub fn open(options: Options, clock: Clock, on_upload: OnUpload) -> Result<Self, CameraError> {
         let camera = discovery::find(options.camera.as_deref())?;
         let sensor = Sensor::open(&camera.sensor)?;
-        let capture = configure(&camera, &sensor, &options, &clock)
+        let capture = configure(&camera, &sensor, &options, &clock, Given::Anew)
             .map_err(|error| naming_holders(error, &camera.graph))?;
         let configured_at = clock.now();
+        let Options { most_cycles, cycles_kept_in, .. } = &options;
+        let cycles = Cycles::open(cycles_kept_in.as_deref(), &camera.id, *most_cycles);
         Ok(Self {
             capture,
             streaming: false,
             configured_at,
             sensor,
+            cycles,
             camera,
             options,
             clock,
@@ -167,19 +181,25 @@ impl Imx500 {
         })
     }
 
-    /// Stops the stream and sets everything up again, the network too: the driver may have lost it.
-    ///
-    /// # Errors
-    /// As [`Imx500::open`].
-    pub fn restart(&mut self) -> Result<(), CameraError> {
+    /// Stops the stream and sets everything up again, the network as `given`.
+    fn set_up_again(&mut self, given: Given) -> Result<(), CameraError> {
         self.streaming = false;
         let (numbering, events) = (self.capture.numbering, self.capture.events);
         self.capture.stop();
-        let capture = configure(&self.camera, &self.sensor, &self.options, &self.clock);
+        let capture = configure(&self.camera, &self.sensor, &self.options, &self.clock, given);
         self.capture = capture.map_err(|error| naming_holders(error, &self.camera.graph))?;
         (self.capture.numbering, self.capture.events) = (numbering, events);
         self.configured_at = self.clock.now();
         Ok(())
+    }
+
+    /// Looks for the camera again, which may have other nodes now, and sets it up.
+    fn reopen(&mut self) -> Result<(), CameraError> {
+        self.streaming = false;
+        self.capture.stop();
+        self.camera = discovery::find(Some(&self.camera.id))?;
+        self.sensor.open_anew(&self.camera.sensor)?;
+        self.set_up_again(Given::Anew)
     }
 
     /// The camera's id, such as `10-001a`.
@@ -200,12 +220,10 @@ impl Imx500 {
         self.camera.receiver.kind
     }
 
-    /// A second handle of the sensor, for whoever sets its exposure and gains while it streams.
-    ///
-    /// # Errors
-    /// When the process has no descriptor left.
-    pub fn sensor(&self) -> Result<Sensor, CameraError> {
-        self.sensor.try_clone()
+    /// The sensor, for whoever sets its exposure and gains while it streams.
+    #[must_use]
+    pub fn sensor(&self) -> Sensor {
+        self.sensor.clone()
     }
 
     /// Starts the stream now, with the upload of firmware and network, which no signal breaks off, instead
@@ -221,6 +239,7 @@ impl Imx500 {
         if self.clock.now().since(self.configured_at) > GIVEN_AGAIN_AFTER {
             give_network(&self.sensor, &self.options)?;
         }
+        self.cycles.begin()?;
         let upload = Upload {
             camera: &self.camera.id,
             network: self.options.network.as_deref(),
@@ -260,6 +279,30 @@ impl FrameSource for Imx500 {
     fn device_events(&self) -> Vec<(&'static str, u64)> {
         self.capture.events.counted()
     }
+
+    fn can_recover(&self) -> bool {
+        true
+    }
+
+    fn recover(&mut self, remedy: Remedy) -> Result<(), SourceError> {
+        match remedy {
+            Remedy::Restart => self.set_up_again(Given::Kept)?,
+            Remedy::SetNetwork => self.set_up_again(Given::Anew)?,
+            Remedy::Reopen => self.reopen()?,
+        }
+        Ok(())
+    }
+
+    fn camera_cycles(&self) -> Option<u32> {
+        Some(self.cycles.so_far())
+    }
+}
+
+/// Whether the driver is given the network, or keeps the one that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Anew,
+    Kept,
 }
 
 /// Sets up everything between the network and the buffers, in the order of the module's diagram.
@@ -268,8 +311,11 @@ fn configure(
     sensor: &Sensor,
     options: &Options,
     clock: &Clock,
+    network: Given,
 ) -> Result<Capture, CameraError> {
-    give_network(sensor, options)?;
+    if network == Given::Anew {
+        give_network(sensor, options)?;
+    }
     sensor.set_flips(options.flips)?;
     let picture_format = sensor.set_mode(options.mode)?;
     let frame_interval = sensor.set_frame_rate(options.mode, options.frame_rate)?;

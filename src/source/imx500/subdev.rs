@@ -9,8 +9,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, memfd_create};
@@ -27,11 +28,21 @@ use crate::source::inference_window::MOST_COLUMNS;
 use crate::source::simulated::isp::{InferenceWindow, SENSOR_HEIGHT, SENSOR_WIDTH};
 use crate::source::simulated::timing::Mode;
 
-/// The sensor.
+/// The sensor. Clones share the node, also when it is opened anew.
+#[derive(Debug, Clone)]
+pub struct Sensor(Arc<Mutex<Arc<Node>>>);
+
+/// The sub-device's node.
 #[derive(Debug)]
-pub struct Sensor {
-    subdev: File,
+struct Node {
+    file: File,
     path: PathBuf,
+}
+
+impl AsFd for Node {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
 /// What a control accepts now. Ranges move: that of the exposure follows the frame length.
@@ -75,17 +86,28 @@ impl Default for ColourGains {
     }
 }
 
+impl Node {
+    fn open(path: &Path) -> Result<Self, CameraError> {
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(|error| CameraError::open(path, &error))?;
+        Ok(Self { file, path: path.to_owned() })
+    }
+}
+
 impl Sensor {
     pub(super) fn open(path: &Path) -> Result<Self, CameraError> {
-        let subdev = OpenOptions::new().read(true).write(true).open(path);
-        let subdev = subdev.map_err(|error| CameraError::open(path, &error))?;
-        Ok(Self { subdev, path: path.to_owned() })
+        Ok(Self(Arc::new(Mutex::new(Arc::new(Node::open(path)?)))))
     }
 
-    /// Another handle of the same sensor, for whoever sets exposure and gains beside the capture.
-    pub(super) fn try_clone(&self) -> Result<Self, CameraError> {
-        let subdev = self.subdev.try_clone().map_err(|e| CameraError::open(&self.path, &e))?;
-        Ok(Self { subdev, path: self.path.clone() })
+    /// Opens it anew, for all who have it: after the device was gone, the old node stays dead.
+    pub(super) fn open_anew(&self, path: &Path) -> Result<(), CameraError> {
+        let node = Arc::new(Node::open(path)?);
+        *self.0.lock().expect(NOT_POISONED) = node;
+        Ok(())
+    }
+
+    fn node(&self) -> Arc<Node> {
+        Arc::clone(&self.0.lock().expect(NOT_POISONED))
     }
 
     /// Gives the driver a network file to upload at the next start. The driver reads it whole, now.
@@ -103,7 +125,7 @@ impl Sensor {
         self.set(NETWORK_FD, DROP_NETWORK, doing)?;
         let empty = in_memory(&[]);
         let empty = empty.map_err(|error| CameraError::open(Path::new("memfd"), &error))?;
-        match ioctl::set_control(self.subdev.as_fd(), NETWORK_FD, empty.as_raw_fd()) {
+        match ioctl::set_control(self.node().as_fd(), NETWORK_FD, empty.as_raw_fd()) {
             Ok(_) | Err(Errno::INVAL) => Ok(()),
             Err(errno) => Err(self.refused(doing, errno)),
         }
@@ -118,7 +140,7 @@ impl Sensor {
             format: MbusFormat { width, height, field: video::V4L2_FIELD_NONE, ..MbusFormat::ZERO },
             ..SubdevFormat::ZERO
         };
-        let set = ioctl::set_pad_format(self.subdev.as_fd(), wanted);
+        let set = ioctl::set_pad_format(self.node().as_fd(), wanted);
         let set = set.map_err(|errno| self.refused("set the sensor's mode", errno))?.format;
         if (set.width, set.height) == (width, height) {
             Ok(set)
@@ -134,7 +156,7 @@ impl Sensor {
     /// Format of the metadata pad. Its width is the length of the buffer in bytes, and follows the
     /// network: ask after it is set.
     pub(super) fn metadata_format(&self) -> Result<MbusFormat, CameraError> {
-        let format = ioctl::pad_format(self.subdev.as_fd(), METADATA_PAD);
+        let format = ioctl::pad_format(self.node().as_fd(), METADATA_PAD);
         let format =
             format.map_err(|errno| self.refused("ask for the metadata's format", errno))?;
         Ok(format.format)
@@ -154,7 +176,7 @@ impl Sensor {
     pub fn set_inference_window(&self, window: InferenceWindow) -> Result<(), CameraError> {
         let values = window_control(window)?;
         let doing = "set the inference window";
-        let set = ioctl::set_control_of_four(self.subdev.as_fd(), INFERENCE_WINDOW, values);
+        let set = ioctl::set_control_of_four(self.node().as_fd(), INFERENCE_WINDOW, values);
         let set = set.map_err(|errno| self.refused(doing, errno))?;
         if set == values {
             return Ok(());
@@ -173,7 +195,7 @@ impl Sensor {
         let ColourGains { blue, green_blue, green_red, red } = gains;
         let values = [blue, green_blue, green_red, red].map(|gain| u32::from(gain.clamp(1, 0xfff)));
         let set =
-            ioctl::set_control_of_four(self.subdev.as_fd(), video::V4L2_CID_NOTIFY_GAINS, values);
+            ioctl::set_control_of_four(self.node().as_fd(), video::V4L2_CID_NOTIFY_GAINS, values);
         let set = set.map_err(|errno| self.refused("set the colour gains", errno))?;
         let [blue, green_blue, green_red, red] =
             set.map(|gain| u16::try_from(gain).unwrap_or(u16::MAX));
@@ -247,7 +269,8 @@ impl Sensor {
     fn line_clock(&self, mode: Mode) -> Result<LineClock, CameraError> {
         let doing = "ask for the sensor's timing";
         let refused = |errno| self.refused(doing, errno);
-        let subdev = self.subdev.as_fd();
+        let node = self.node();
+        let subdev = node.as_fd();
         let pixels_per_second =
             ioctl::wide_control(subdev, video::V4L2_CID_PIXEL_RATE).map_err(refused)?;
         let hblank = ioctl::control(subdev, video::V4L2_CID_HBLANK).map_err(refused)?;
@@ -271,7 +294,7 @@ impl Sensor {
         if !self.range(DEVICE_ID)?.is_some_and(|range| range.active) {
             return Ok(None);
         }
-        let words = ioctl::control_of_four(self.subdev.as_fd(), DEVICE_ID);
+        let words = ioctl::control_of_four(self.node().as_fd(), DEVICE_ID);
         let words = words.map_err(|errno| self.refused("ask for the sensor's id", errno))?;
         Ok(Some(words.iter().map(|word| format!("{word:08X}")).collect()))
     }
@@ -301,7 +324,7 @@ impl Sensor {
         let file =
             in_memory(tensor).map_err(|error| CameraError::open(Path::new("memfd"), &error))?;
         self.set(INPUT_TENSOR_FD, file.as_raw_fd(), "inject an input tensor")?;
-        let frame = ioctl::control(self.subdev.as_fd(), COMPARISON_FRAME);
+        let frame = ioctl::control(self.node().as_fd(), COMPARISON_FRAME);
         let frame = frame.map_err(|e| self.refused("ask which frame will carry the output", e))?;
         u8::try_from(frame).map_err(|_| {
             CameraError::Unsuitable(format!(
@@ -312,7 +335,7 @@ impl Sensor {
 
     /// What a control accepts; none where the driver has no such control.
     fn range(&self, id: u32) -> Result<Option<Range>, CameraError> {
-        match ioctl::query_control(self.subdev.as_fd(), id) {
+        match ioctl::query_control(self.node().as_fd(), id) {
             Ok(query) => Ok(Some(Range {
                 minimum: query.minimum,
                 maximum: query.maximum,
@@ -330,19 +353,19 @@ impl Sensor {
     }
 
     fn set(&self, id: u32, value: i32, doing: &str) -> Result<i32, CameraError> {
-        let set = ioctl::set_control(self.subdev.as_fd(), id, value);
+        let set = ioctl::set_control(self.node().as_fd(), id, value);
         set.map_err(|errno| self.refused(doing, errno))
     }
 
     fn refused(&self, doing: &str, errno: Errno) -> CameraError {
-        CameraError::of(doing, &self.path, errno)
+        CameraError::of(doing, &self.node().path, errno)
     }
 
     fn lacks(&self, control: &str) -> CameraError {
         CameraError::Unsuitable(format!(
             "the sensor behind {} has no control of its {control}; is the kernel's imx500 driver \
              Raspberry Pi's?",
-            self.path.display()
+            self.node().path.display()
         ))
     }
 }
@@ -422,6 +445,8 @@ const COMPARISON_FRAME: u32 = 0x0098_2905;
 
 /// The value of the network's control that drops the network.
 const DROP_NETWORK: i32 = i32::MAX;
+
+const NOT_POISONED: &str = "no code panics while it holds this lock";
 
 #[cfg(test)]
 mod tests {

@@ -175,6 +175,27 @@ impl fmt::Display for UploadError {
 }
 
 impl UploadError {
+    /// Whether the same start would be refused again, for what network, firmware or formats are.
+    pub(super) fn will_be_refused_again(&self) -> bool {
+        matches!(
+            self.errno,
+            Errno::NOENT
+                | Errno::INVAL
+                | Errno::PIPE
+                | Errno::NOTCONN
+                | Errno::NOLINK
+                | Errno::REMOTEIO
+        )
+    }
+
+    /// Whether a later start may go well: the sensor was not ready, or did not answer.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self.errno,
+            Errno::BUSY | Errno::AGAIN | Errno::TIMEDOUT | Errno::IO | Errno::NODEV | Errno::NXIO
+        )
+    }
+
     fn cause_and_next_step(&self) -> &'static str {
         let firmware = matches!(self.reached, Some((UploadStage::Loader | UploadStage::Main, _)));
         match self.errno {

@@ -10,7 +10,7 @@
 //!
 //! A dropped tensor, for instance, waits for a buffer in which an output was due, and of several that
 //! damage bytes only one strikes a buffer: the others wait for the next. Lengths and bytes are chosen by
-//! the seed.
+//! the seed. Three faults last until the sensor is recovered ([`Fault::lasts`]).
 
 use std::fmt;
 use std::str::FromStr;
@@ -37,11 +37,17 @@ pub enum Fault {
     StalledSource,
     /// The receiver loses the buffer: its number is missing, and what it carried is lost.
     LostBuffer,
+    /// Pictures go on and no tensor comes any more, until the network is set again.
+    LostNetwork,
+    /// Nothing comes any more, until the stream is stopped and started.
+    SilentSensor,
+    /// The camera has gone. It is back when it is looked for the second time.
+    GoneCamera,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::DroppedTensor,
         Self::InvalidFlag,
         Self::CounterJump,
@@ -50,7 +56,16 @@ impl Fault {
         Self::CorruptApParams,
         Self::StalledSource,
         Self::LostBuffer,
+        Self::LostNetwork,
+        Self::SilentSensor,
+        Self::GoneCamera,
     ];
+
+    /// Whether the sensor stays broken until it is recovered.
+    #[must_use]
+    pub fn lasts(self) -> bool {
+        matches!(self, Self::LostNetwork | Self::SilentSensor | Self::GoneCamera)
+    }
 
     /// As it is written on the command line and counted in reports.
     #[must_use]
@@ -64,6 +79,9 @@ impl Fault {
             Self::CorruptApParams => "corrupt-ap-params",
             Self::StalledSource => "stalled-source",
             Self::LostBuffer => "lost-buffer",
+            Self::LostNetwork => "lost-network",
+            Self::SilentSensor => "silent-sensor",
+            Self::GoneCamera => "gone-camera",
         }
     }
 }
@@ -89,10 +107,11 @@ pub struct FaultPlan {
 
 impl FaultPlan {
     /// Seven times, from frame 60 to frame 120: at 30 frames a second the run has settled by then, and in
-    /// 300 frames there is time to recover.
+    /// 300 frames there is time to recover. What lasts until it is recovered: once.
     #[must_use]
     pub fn new(fault: Fault) -> Self {
-        Self { fault, from_frame: 60, to_frame: 120, every: 10 }
+        let to_frame = if fault.lasts() { 60 } else { 120 };
+        Self { fault, from_frame: 60, to_frame, every: 10 }
     }
 
     /// How often it has fallen due up to and including `frame`.
@@ -228,6 +247,12 @@ impl Faults {
         strikes
     }
 
+    /// Whether any planned fault lasts until the sensor is recovered.
+    #[must_use]
+    pub fn can_last(&self) -> bool {
+        self.plans.iter().any(|planned| planned.plan.fault.lasts())
+    }
+
     /// How often each planned fault has struck, by name, in the order of [`Fault::ALL`].
     #[must_use]
     pub fn injected(&self) -> Vec<(&'static str, u64)> {
@@ -287,7 +312,8 @@ mod tests {
     fn name_alone_means_seven_times_in_the_third_and_fourth_second() {
         for fault in Fault::ALL {
             let plan: FaultPlan = fault.name().parse().unwrap();
-            assert_eq!(plan, FaultPlan { fault, from_frame: 60, to_frame: 120, every: 10 });
+            let to_frame = if fault.lasts() { 60 } else { 120 };
+            assert_eq!(plan, FaultPlan { fault, from_frame: 60, to_frame, every: 10 });
         }
         let mut faults = faults(&["dropped-tensor"]);
         let frames = struck(&mut faults, Fault::DroppedTensor, 0..300);
@@ -312,7 +338,8 @@ mod tests {
         assert_eq!(
             said("gremlin"),
             "fault \"gremlin\" is unknown; the faults are dropped-tensor, invalid-flag, counter-jump, \
-             counter-wrap, truncated-buffer, corrupt-ap-params, stalled-source, lost-buffer"
+             counter-wrap, truncated-buffer, corrupt-ap-params, stalled-source, lost-buffer, lost-network, \
+             silent-sensor, gone-camera"
         );
         assert_eq!(
             said("lost-buffer:9-5"),

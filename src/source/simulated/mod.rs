@@ -35,6 +35,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::clock::{Clock, Timestamp, Waited};
+use super::recovery::Remedy;
 use super::{FrameSource, Next, Quality, RawFrame, SourceError, SourceInfo};
 use crate::emulator::{Network, TensorSpec};
 use crate::formats::dnn_lines::{DnnLinesLayout, Kpi, LINE_LEN_BYTES};
@@ -117,6 +118,7 @@ pub struct Simulated {
     dnn: Dnn,
     emulation: Emulation,
     faults: Faults,
+    broken: Option<Broken>,
     description: Description,
     output: TensorSpec,
 
@@ -135,6 +137,14 @@ pub struct Simulated {
     behind: Duration,
     sent: Sent,
     ended: bool,
+}
+
+/// A fault that lasts until it is recovered.
+#[derive(Debug, Clone, Copy)]
+struct Broken {
+    fault: Fault,
+    /// Times the camera is looked for in vain.
+    hidden_for: u32,
 }
 
 /// Scene, window and ISP: from a time to an input tensor.
@@ -204,6 +214,7 @@ impl Simulated {
             dnn: Dnn::new(timing, run_time, rng(RUN_TIMES)),
             emulation: Emulation::start(network)?,
             faults: Faults::new(&options.faults, rng(FAULTS)),
+            broken: None,
             description,
             output: network.output().clone(),
             next_buffer: 0,
@@ -314,6 +325,8 @@ impl Simulated {
         frame: &mut RawFrame,
     ) -> Result<(), SourceError> {
         let (frame_count, input_valid, output_valid) = self.load(buffer, carries)?;
+        let runs = !self.is_broken(Fault::LostNetwork);
+        let (input_valid, output_valid) = (input_valid && runs, output_valid && runs);
         // At most one: what another would do to the same bytes could not be told apart.
         let damage = DAMAGING.into_iter().find(|&fault| {
             let hurts = match fault {
@@ -384,6 +397,7 @@ impl Simulated {
                 return Ok(Next::Ended);
             }
             let buffer = self.next_buffer;
+            self.break_down(buffer)?;
             self.next_buffer += 1;
             let carries = self.plan()?;
             // Only counted here: they act in `Faults::frame_count`.
@@ -405,6 +419,31 @@ impl Simulated {
                 Waited::Reached => return Ok(Next::Frame),
             }
         }
+    }
+
+    /// Breaks what is due to break at this buffer, and fails where nothing comes any more.
+    fn break_down(&mut self, buffer: u64) -> Result<(), SourceError> {
+        for fault in Fault::ALL.into_iter().filter(|fault| fault.lasts()) {
+            if self.broken.is_none() && self.faults.strikes(fault, buffer) {
+                self.broken = Some(Broken { fault, hidden_for: HIDDEN_FOR });
+            }
+        }
+        let Some(Broken { fault, .. }) = self.broken else { return Ok(()) };
+        if fault == Fault::LostNetwork {
+            return Ok(());
+        }
+        if fault == Fault::SilentSensor {
+            // A host hears nothing for so long before it says so.
+            self.stalled += SILENCE;
+            if self.keeps_time {
+                self.clock.wait_until(self.clock.now().plus(SILENCE));
+            }
+        }
+        Err(SourceError::Injected(fault))
+    }
+
+    fn is_broken(&self, fault: Fault) -> bool {
+        self.broken.is_some_and(|broken| broken.fault == fault)
     }
 
     /// Stamps a buffer and waits until it is at the host.
@@ -441,8 +480,28 @@ impl FrameSource for Simulated {
             return Ok(Next::Ended);
         }
         let next = self.next_received(frame);
-        self.ended = !matches!(next, Ok(Next::Frame));
+        self.ended = !matches!(next, Ok(Next::Frame) | Err(SourceError::Injected(_)));
         next
+    }
+
+    fn can_recover(&self) -> bool {
+        self.faults.can_last()
+    }
+
+    fn recover(&mut self, remedy: Remedy) -> Result<(), SourceError> {
+        let Some(broken) = &mut self.broken else { return Ok(()) };
+        match broken.fault {
+            Fault::GoneCamera if remedy == Remedy::Reopen && broken.hidden_for == 0 => {}
+            Fault::GoneCamera => {
+                broken.hidden_for =
+                    broken.hidden_for.saturating_sub(u32::from(remedy == Remedy::Reopen));
+                return Err(SourceError::Injected(broken.fault));
+            }
+            Fault::LostNetwork if remedy < Remedy::SetNetwork => return Ok(()),
+            _ => {}
+        }
+        self.broken = None;
+        Ok(())
     }
 
     fn behind_real_time(&self) -> Duration {
@@ -487,6 +546,11 @@ const IN_FLIGHT: &str = "the schedule sends only what it has started, oldest fir
 /// Faults that damage a buffer's bytes.
 const DAMAGING: [Fault; 4] =
     [Fault::DroppedTensor, Fault::InvalidFlag, Fault::CorruptApParams, Fault::TruncatedBuffer];
+
+/// How often a camera that has gone is looked for in vain.
+const HIDDEN_FOR: u32 = 1;
+/// What a host waits for a frame of a silent sensor, as [`super::imx500::Options::silence_limit`].
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Streams of the seeded generator, one per purpose, so that a fault more does not change the run times.
 const RUN_TIMES: u64 = 1;

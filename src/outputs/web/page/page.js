@@ -149,6 +149,8 @@ function show(status) {
 
   byId("counts").replaceChildren(
     ...Object.entries(COUNTS).map(([key, name]) => row(name, status.counters[key])),
+    ...Object.entries(status.recovery.steps).filter(([, steps]) => steps > 0)
+      .map(([remedy, steps]) => row(`Recovery: ${words(remedy)}`, steps)),
     ...Object.entries(status.device_events).map(([event, count]) => row(words(event), count)),
     ...Object.entries(status.queue_drops).map(([queue, drops]) => {
       const dropped = row(`Skipped by ${words(queue)}`, drops);
