@@ -1,6 +1,7 @@
 //! Every figure with its name, unit, quality and definition: one wording for report, page and
 //! metrics.
 
+pub mod measurements;
 pub mod power;
 pub mod recovery;
 

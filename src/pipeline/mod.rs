@@ -26,6 +26,7 @@ mod held;
 pub mod host;
 pub mod latency;
 mod limits;
+pub mod measurements;
 pub mod metering;
 mod numbering;
 pub mod pairing;

@@ -12,11 +12,34 @@
 //! ```
 
 /// The buffers of one thinning after another; nothing is allocated once they have grown.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Thinning {
-    /// Row-major indexes of the pixels that still stand.
+    /// The mask with a frame of background, so that every pixel has eight neighbours: 1 is vessel.
+    framed: Vec<u8>,
+    /// Indexes into `framed` of the pixels that still stand, row by row.
     standing: Vec<usize>,
     deleted: Vec<usize>,
+    /// What [`deletable`] says of each of the 256 neighbourhoods, by half-step.
+    deletable: [Box<[bool; 256]>; 2],
+}
+
+impl Default for Thinning {
+    fn default() -> Self {
+        let table = |step| {
+            let mut table = Box::new([false; 256]);
+            for (bits, entry) in table.iter_mut().enumerate() {
+                let neighbour = |place: usize| bits >> place & 1 == 1;
+                *entry = deletable(std::array::from_fn(neighbour), step);
+            }
+            table
+        };
+        Self {
+            framed: Vec::new(),
+            standing: Vec::new(),
+            deleted: Vec::new(),
+            deletable: [table(HalfStep::NorthEast), table(HalfStep::SouthWest)],
+        }
+    }
 }
 
 impl Thinning {
@@ -24,31 +47,50 @@ impl Thinning {
     /// row-major with `width` pixels a row; a last row cut short is treated as background beyond
     /// its end.
     pub fn thin(&mut self, mask: &mut [u8], width: usize) {
-        self.standing.clear();
-        self.standing.extend((0..mask.len()).filter(|&i| mask[i] != 0));
         if width == 0 {
             return;
         }
+        let stride = width + 2;
+        self.framed.clear();
+        self.framed.resize(stride * (mask.len().div_ceil(width) + 2), 0);
+        self.standing.clear();
+        for (row, pixels) in mask.chunks(width).enumerate() {
+            let start = (row + 1) * stride + 1;
+            for (at, _) in pixels.iter().enumerate().filter(|(_, pixel)| **pixel != 0) {
+                self.framed[start + at] = 1;
+                self.standing.push(start + at);
+            }
+        }
         loop {
             let before = self.standing.len();
-            self.half_step(mask, width, HalfStep::NorthEast);
-            self.half_step(mask, width, HalfStep::SouthWest);
+            self.half_step(stride, HalfStep::NorthEast);
+            self.half_step(stride, HalfStep::SouthWest);
             if self.standing.len() == before {
-                return;
+                break;
+            }
+        }
+        for (row, pixels) in mask.chunks_mut(width).enumerate() {
+            let framed = &self.framed[(row + 1) * stride + 1..];
+            for (pixel, stands) in pixels.iter_mut().zip(framed) {
+                *pixel *= stands;
             }
         }
     }
 
     /// Decides for all pixels on the same mask, then deletes: the order of pixels must not matter.
-    fn half_step(&mut self, mask: &mut [u8], width: usize, step: HalfStep) {
-        self.deleted.clear();
-        let standing = self.standing.iter().copied();
-        self.deleted.extend(standing.filter(|&i| deletable(neighbours(mask, width, i), step)));
-        for &i in &self.deleted {
-            mask[i] = 0;
-        }
-        if !self.deleted.is_empty() {
-            self.standing.retain(|&i| mask[i] != 0);
+    fn half_step(&mut self, stride: usize, step: HalfStep) {
+        let Self { framed, standing, deleted, deletable } = self;
+        let deletable = &deletable[step as usize];
+        deleted.clear();
+        standing.retain(|&at| {
+            let goes = deletable[usize::from(neighbours(framed, stride, at))];
+            if goes {
+                deleted.push(at);
+            }
+            !goes
+        });
+        for &at in deleted.iter() {
+            framed[at] = 0;
         }
     }
 }
@@ -59,18 +101,20 @@ enum HalfStep {
     SouthWest,
 }
 
-/// Clockwise from north: north, north-east, east, ... north-west.
-fn neighbours(mask: &[u8], width: usize, i: usize) -> [bool; 8] {
-    let (x, y) = (i % width, i / width);
-    let at = |dx: isize, dy: isize| {
-        let column = x.checked_add_signed(dx).filter(|&column| column < width);
-        let row = y.checked_add_signed(dy);
-        match (column, row) {
-            (Some(column), Some(row)) => mask.get(row * width + column).is_some_and(|&p| p != 0),
-            _ => false,
-        }
-    };
-    [at(0, -1), at(1, -1), at(1, 0), at(1, 1), at(0, 1), at(-1, 1), at(-1, 0), at(-1, -1)]
+/// One bit each, clockwise from north in the lowest: north, north-east, east, ... north-west. `framed` holds 0 and 1
+/// and has a frame round it.
+pub(super) fn neighbours(framed: &[u8], stride: usize, at: usize) -> u8 {
+    let north = &framed[at - stride - 1..at - stride + 2];
+    let here = &framed[at - 1..at + 2];
+    let south = &framed[at + stride - 1..at + stride + 2];
+    north[1]
+        | north[2] << 1
+        | here[2] << 2
+        | south[2] << 3
+        | south[1] << 4
+        | south[0] << 5
+        | here[0] << 6
+        | north[0] << 7
 }
 
 fn deletable([n, ne, e, se, s, sw, w, nw]: [bool; 8], step: HalfStep) -> bool {

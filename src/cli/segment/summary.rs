@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use qsegment::outputs::DISCLAIMER;
+use qsegment::outputs::figures::measurements::{MEANINGS, Meaning, MeasurementFigures};
 use qsegment::pipeline::Frame;
 use serde::Serialize;
 
@@ -19,6 +20,7 @@ pub(crate) struct Summary {
     disclaimer: &'static str,
     network: Identity,
     threshold: f64,
+    measurements: [Meaning; MEANINGS.len()],
     pub(crate) pictures: Vec<Segmented>,
     pub(crate) failed: Vec<Failed>,
 }
@@ -35,7 +37,9 @@ pub(crate) struct Segmented {
     vessel_fraction: f64,
     /// Over all pixels, 0.0 to 1.0.
     mean_probability: f64,
-    /// Reading and segmenting, without writing.
+    /// At the picture's own size.
+    measurements: MeasurementFigures,
+    /// Reading, segmenting and measuring, without writing.
     took_ms: f64,
 }
 
@@ -49,7 +53,15 @@ pub(crate) struct Failed {
 impl Summary {
     pub(crate) fn new(network: Identity, threshold: f64) -> Self {
         let (pictures, failed) = (Vec::new(), Vec::new());
-        Self { version: 1, disclaimer: DISCLAIMER, network, threshold, pictures, failed }
+        Self {
+            version: 1,
+            disclaimer: DISCLAIMER,
+            network,
+            threshold,
+            measurements: MEANINGS,
+            pictures,
+            failed,
+        }
     }
 
     /// One line for each picture. The disclaimer is a column and not a comment line, which spreadsheets
@@ -58,12 +70,16 @@ impl Summary {
         writeln!(
             to,
             "file,name,width,height,vessel_fraction,mean_probability,threshold,network,\
-             network_sha256,took_ms,disclaimer"
+             network_sha256,took_ms,field_of_view_px,density,length_px,length_density_per_px,mean_width_px,\
+             box_dimension,end_points,branch_points,tortuosity_median,tortuosity,disclaimer"
         )?;
+        // An empty field is what cannot be said.
+        let maybe = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.6}"));
         for picture in &self.pictures {
+            let of = &picture.measurements;
             writeln!(
                 to,
-                "{},{},{},{},{:.6},{:.6},{},{},{},{:.1},{DISCLAIMER}",
+                "{},{},{},{},{:.6},{:.6},{},{},{},{:.1},{},{},{:.1},{},{},{},{},{},{},{},{DISCLAIMER}",
                 quoted(&picture.file),
                 quoted(&picture.name),
                 picture.width,
@@ -74,6 +90,16 @@ impl Summary {
                 quoted(&self.network.name),
                 self.network.sha256,
                 picture.took_ms,
+                of.field_of_view_px,
+                maybe(of.density),
+                of.length_px,
+                maybe(of.length_density_per_px),
+                maybe(of.mean_width_px),
+                maybe(of.box_dimension),
+                of.end_points,
+                of.branch_points,
+                maybe(of.tortuosity_median),
+                maybe(of.tortuosity),
             )?;
         }
         Ok(())
@@ -82,7 +108,13 @@ impl Summary {
 
 impl Segmented {
     /// `frame` is at the picture's own size.
-    pub(crate) fn new(file: &Path, name: String, frame: &Frame, took: Duration) -> Self {
+    pub(crate) fn new(
+        file: &Path,
+        name: String,
+        frame: &Frame,
+        measurements: MeasurementFigures,
+        took: Duration,
+    ) -> Self {
         let sum: u64 = frame.probability.iter().map(|&byte| u64::from(byte)).sum();
         Self {
             file: file.display().to_string(),
@@ -91,6 +123,7 @@ impl Segmented {
             height: frame.height,
             vessel_fraction: frame.vessel_fraction.into(),
             mean_probability: sum as f64 / 255.0 / frame.probability.len() as f64,
+            measurements,
             took_ms: took.as_secs_f64() * 1e3,
         }
     }
@@ -100,11 +133,13 @@ impl fmt::Display for Segmented {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}  {}x{}  vessels {:.1} %  {:.0} ms  -> {}_*.png",
+            "{}  {}x{}  vessels {:.1} % of the field of view, {:.0} px long, {} px wide  {:.0} ms  -> {}_*.png",
             self.file,
             self.width,
             self.height,
-            100.0 * self.vessel_fraction,
+            100.0 * self.measurements.density.unwrap_or(self.vessel_fraction),
+            self.measurements.length_px,
+            self.measurements.mean_width_px.map_or("-".to_owned(), |width| format!("{width:.1}")),
             self.took_ms,
             self.name
         )
@@ -123,6 +158,7 @@ fn quoted(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use qsegment::pipeline::measurements::Measurements;
 
     #[test]
     fn a_file_name_with_commas_and_quotes_stays_one_field() {
@@ -139,6 +175,13 @@ mod tests {
             Path::new("left, \"old\".png"),
             "left, \"old\"".to_owned(),
             &frame,
+            Measurements {
+                field_px: 2,
+                vessel_px: 1,
+                density: Some(0.5),
+                ..Measurements::default()
+            }
+            .into(),
             Duration::from_millis(12),
         ));
         let mut csv = Vec::new();
@@ -146,8 +189,9 @@ mod tests {
         assert_eq!(
             String::from_utf8(csv).unwrap(),
             "file,name,width,height,vessel_fraction,mean_probability,threshold,network,\
-             network_sha256,took_ms,disclaimer\n\
-             \"left, \"\"old\"\".png\",\"left, \"\"old\"\"\",2,1,0.500000,0.500000,0.5,n,00ff,12.0,\
+             network_sha256,took_ms,field_of_view_px,density,length_px,length_density_per_px,mean_width_px,\
+             box_dimension,end_points,branch_points,tortuosity_median,tortuosity,disclaimer\n\
+             \"left, \"\"old\"\".png\",\"left, \"\"old\"\"\",2,1,0.500000,0.500000,0.5,n,00ff,12.0,2,0.500000,0.0,,,,0,0,,,\
              Research use only. Not a medical device.\n"
         );
     }
