@@ -9,6 +9,7 @@ mod hdmi;
 mod power;
 mod record;
 mod recovery;
+mod socket;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -39,6 +40,7 @@ pub(crate) use hdmi::{DisplayOutput, Hdmi};
 pub(crate) use power::{Instruments, Power};
 pub(crate) use record::Record;
 pub(crate) use recovery::Recovery;
+pub(crate) use socket::Socket;
 
 /// Where a system-wide configuration lies.
 pub(crate) const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
@@ -62,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) hdmi: Hdmi,
     pub(crate) record: Record,
     pub(crate) recovery: Recovery,
+    pub(crate) socket: Socket,
 }
 
 /// Where frames come from. Mode and inference window hold for the camera and the simulated sensor, all
@@ -220,6 +223,7 @@ impl Config {
         self.source.inference_window.0.check().context("source.inference_window")?;
         self.record.check()?;
         self.recovery.check()?;
+        self.socket.check()?;
         self.web.listen.check().context("web.listen")
     }
 }

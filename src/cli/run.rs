@@ -6,7 +6,7 @@
 //!   reload     SIGHUP: the configuration is read again                      (reload.rs)
 //!   status     a line now and then                                            (status.rs)
 //!   latency-log   every count of every second, where that is wanted     (latency_log.rs)
-//!   capture, decode   the pipeline's own          web, hdmi   the outputs' own
+//!   capture, decode   the pipeline's own          web, hdmi, socket   the outputs' own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
 //!   record     writes what the source gave, where that is wanted
 //!   power-...  one an instrument for power
@@ -35,12 +35,14 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
+use qsegment::outputs::OutputError;
 use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::Facts;
 use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::record::{self, Recorder};
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
+use qsegment::outputs::socket::{self, Socket};
 use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::{Frame, Options, Pipeline, RunError, Snapshot};
 use qsegment::source::FrameSource;
@@ -218,6 +220,7 @@ pub(super) fn to_the_end(
     }
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
+    let on_socket = opened.socket.is_some().then(|| pipeline.latest("socket"));
     let exposing = opened
         .sensor
         .map(|sensor| expose(config, balances, frame_interval, &mut pipeline, sensor))
@@ -227,6 +230,7 @@ pub(super) fn to_the_end(
     let published = opened.recorder.as_ref().map(|recorder| recorder.published(&mut pipeline));
     let started = opened.started;
     let began = host_clock.now();
+    let source = opened.source.info();
     let running = pipeline.start(opened.source, host_clock.clone());
     let observer = running.observer();
     // Before anything else can fail: a source that is recorded waits for it.
@@ -243,6 +247,7 @@ pub(super) fn to_the_end(
         meters: power.meters(),
         screen: None,
         recording: recording.as_ref().map(record::Recording::observer),
+        socket: None,
     };
     let showing = match (opened.hdmi, on_screen) {
         (Some(display), Some(slot)) => {
@@ -257,11 +262,22 @@ pub(super) fn to_the_end(
         _ => None,
     };
     watch.screen = showing.as_ref().map(hdmi::Showing::observer);
+    let on_socket = match (opened.socket, on_socket) {
+        (Some(socket), Some(slot)) => {
+            let (facts, clock) = (opened.facts.clone(), host_clock.clone());
+            let limits = Arc::clone(&limits);
+            let serving = socket.serve(socket::Feed { slot, facts, source, clock, limits });
+            Some(serving.map_err(OutputError::from)?)
+        }
+        _ => None,
+    };
+    watch.socket = on_socket.as_ref().map(socket::Serving::observer);
     let serving = match (opened.web, shown) {
         (Some(web), Some(slot)) => {
             let serving = web.serve(Feed {
                 slot,
                 snapshot: watched(&watch, Watch::snapshot),
+                counted: watched(&watch, Watch::counted),
                 trace: watched(&watch, Watch::trace),
                 facts: opened.facts.clone(),
                 clock: host_clock.clone(),
@@ -298,6 +314,7 @@ pub(super) fn to_the_end(
     let recorded = recording.map(record::Recording::end).transpose();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
     drop(serving);
+    drop(on_socket);
     drop(exposing);
     drop(showing);
     log_stop.raise();
@@ -369,6 +386,7 @@ struct Opened {
     /// What the source makes of the pipeline.
     pipeline: Options,
     web: Option<Web>,
+    socket: Option<Socket>,
     hdmi: Option<Hdmi>,
     folder: Option<ReportFolder>,
     dumped: Option<Dumped>,
@@ -388,6 +406,8 @@ impl Opened {
             Listen::Off => None,
             Listen::At(address) => Some(Web::bind(address)?),
         };
+        let socket = config.socket.options().map(Socket::claim).transpose();
+        let socket = socket.map_err(OutputError::from)?;
         let hdmi = display(config, args.hdmi.is_some())?;
         if let Some(path) = &args.dump_metadata {
             write::can_write(path)?;
@@ -426,7 +446,19 @@ impl Opened {
             None => source,
         };
         let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
-        Ok(Self { source, sensor, facts, pipeline, web, hdmi, folder, dumped, recorder, started })
+        Ok(Self {
+            source,
+            sensor,
+            facts,
+            pipeline,
+            web,
+            socket,
+            hdmi,
+            folder,
+            dumped,
+            recorder,
+            started,
+        })
     }
 }
 

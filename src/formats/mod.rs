@@ -18,7 +18,8 @@
 //!   kernel_driver.rs reads an .rpk as the driver does;  refusal.rs is why any of these is refused
 //! ```
 //!
-//! What a run leaves in a file, and a replay reads from it, is in `recording`.
+//! What a run leaves in a file, and a replay reads from it, is in `recording`; what other programs on the same machine
+//! read from a socket, in `socket`.
 //!
 //! Everything here is pure: no I/O of its own, no clock, no log, no unsafe. Parsers refuse with field, offset,
 //! got and want; they never panic and never allocate more than their stated bound.
@@ -45,4 +46,5 @@ pub mod reader;
 pub mod recording;
 pub mod refusal;
 pub mod rpk;
+pub mod socket;
 pub mod tensor;

@@ -112,6 +112,11 @@ impl<'a> Reader<'a> {
         Ok(u32::from_le_bytes(self.array(field)?))
     }
 
+    /// Eight bytes.
+    pub fn u64_le(&mut self, field: &'static str) -> Result<u64, ParseError> {
+        Ok(u64::from_le_bytes(self.array(field)?))
+    }
+
     /// Four bytes, two's complement.
     pub fn i32_le(&mut self, field: &'static str) -> Result<i32, ParseError> {
         Ok(i32::from_le_bytes(self.array(field)?))

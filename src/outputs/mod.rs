@@ -3,6 +3,7 @@
 //! ```text
 //!   LatestSlot<Arc<Frame>> --> web       draws for whoever watches, on its own threads
 //!   LatestSlot<Arc<Frame>> --> exposure  back to the camera: exposure and white balance
+//!   LatestSlot<Arc<Frame>> --> socket    other programs on this machine: masks, pictures, stamps
 //!   LatestSlot<Arc<Frame>> --> hdmi      a screen at the machine itself: picture and mask in one flip
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
 //!   histograms, stamps     --> latency_log, trace   for HdrHistogram's tools, for Chrome and Perfetto
@@ -23,6 +24,7 @@ pub mod overlay;
 mod recent;
 pub mod record;
 pub mod report;
+pub mod socket;
 pub mod system_report;
 pub mod trace;
 pub mod web;
@@ -73,6 +75,9 @@ pub enum OutputError {
         /// What the system or the encoder said.
         cause: String,
     },
+    /// The Unix socket.
+    #[error(transparent)]
+    Socket(#[from] socket::SocketError),
     /// The recording cannot be written.
     #[error(
         "cannot record into {path}: {cause}; free some space or choose another place with -o or record.path"

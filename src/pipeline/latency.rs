@@ -89,6 +89,23 @@ pub struct StageLatency {
     pub max: Duration,
 }
 
+/// One stage so far in fixed buckets: what can be read without walking through a histogram while decode waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageBuckets {
+    /// Which stage.
+    pub stage: Stage,
+    /// Who timed it.
+    pub quality: Quality,
+    /// Frames counted.
+    pub count: u64,
+    /// Of all of them together.
+    pub sum: Duration,
+    /// Longest.
+    pub max: Duration,
+    /// Frames that took no longer than each of [`BUCKET_BOUNDS`], but longer than the one before it.
+    pub within: [u64; BUCKET_BOUNDS.len()],
+}
+
 /// Everything that was counted of one stage, for export.
 #[derive(Debug, Clone)]
 pub struct StageHistogram {
@@ -149,6 +166,11 @@ impl Latency {
     #[must_use]
     pub fn stages(&self) -> Vec<StageLatency> {
         self.stages.iter().map(Distribution::summary).collect()
+    }
+    /// The same in buckets: a copy of what was counted anyway.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<StageBuckets> {
+        self.stages.iter().map(|stage| stage.buckets.clone()).collect()
     }
     /// The same with every count; about 80 KB a stage.
     #[must_use]
@@ -218,6 +240,11 @@ impl DisplayLatency {
     pub fn stages(&self) -> Vec<StageLatency> {
         self.stages.iter().map(Distribution::summary).collect()
     }
+    /// The same in buckets: a copy of what was counted anyway.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<StageBuckets> {
+        self.stages.iter().map(|stage| stage.buckets.clone()).collect()
+    }
     /// The same with every count; about 80 KB a stage.
     #[must_use]
     pub fn histograms(&self) -> Vec<StageHistogram> {
@@ -255,42 +282,67 @@ fn of_registers(sensor_clock: Quality) -> Quality {
 
 #[derive(Debug)]
 struct Distribution {
-    stage: Stage,
-    quality: Quality,
     nanoseconds: Histogram<u32>,
-    /// Kept apart: a histogram knows its values only to 0.1 %, and none above its range.
-    max: Duration,
+    /// Its longest is kept here: a histogram knows its values only to 0.1 %, and none above its range.
+    buckets: StageBuckets,
 }
 
 impl Distribution {
     fn new(stage: Stage, quality: Quality) -> Self {
         let nanoseconds = Histogram::new_with_bounds(SHORTEST_NS, LONGEST_NS, SIGNIFICANT_DIGITS)
             .expect("the bounds are constants that the histogram accepts");
-        Self { stage, quality, nanoseconds, max: Duration::ZERO }
+        let (sum, max, within) = (Duration::ZERO, Duration::ZERO, [0; BUCKET_BOUNDS.len()]);
+        let buckets = StageBuckets { stage, quality, count: 0, sum, max, within };
+        Self { nanoseconds, buckets }
     }
     fn record(&mut self, took: Duration) {
         self.nanoseconds.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
-        self.max = self.max.max(took);
+        let StageBuckets { count, sum, max, within, .. } = &mut self.buckets;
+        *count += 1;
+        *sum = sum.saturating_add(took);
+        *max = took.max(*max);
+        // Longer than the last bound is counted in no bucket but the one without a bound, which is `count`.
+        if let Some(bucket) = within.get_mut(BUCKET_BOUNDS.partition_point(|bound| *bound < took)) {
+            *bucket += 1;
+        }
     }
     fn histogram(&self) -> StageHistogram {
-        let Self { stage, quality, ref nanoseconds, .. } = *self;
-        StageHistogram { stage, quality, nanoseconds: nanoseconds.clone() }
+        let Self { nanoseconds, buckets: StageBuckets { stage, quality, .. } } = self;
+        StageHistogram { stage: *stage, quality: *quality, nanoseconds: nanoseconds.clone() }
     }
     fn summary(&self) -> StageLatency {
+        let StageBuckets { stage, quality, max, .. } = self.buckets;
         // The histogram answers with the upper end of a bucket, which may lie beyond the longest
         // value.
-        let quantile =
-            |q| Duration::from_nanos(self.nanoseconds.value_at_quantile(q)).min(self.max);
+        let quantile = |q| Duration::from_nanos(self.nanoseconds.value_at_quantile(q)).min(max);
         StageLatency {
-            stage: self.stage,
-            quality: self.quality,
+            stage,
+            quality,
             count: self.nanoseconds.len(),
             p50: quantile(0.50),
             p95: quantile(0.95),
             p99: quantile(0.99),
-            max: self.max,
+            max,
         }
     }
+}
+
+/// Upper ends of the buckets, each in it. From 1 ms to 1 s each is at most half as long again as the one before, so
+/// that a quantile between two of them is off by no more than that; a sensor's frame takes 33 or 100 ms.
+pub const BUCKET_BOUNDS: [Duration; 27] = bounds([
+    100, 250, 500, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000, 10_000, 15_000, 20_000, 30_000,
+    40_000, 60_000, 80_000, 100_000, 150_000, 200_000, 300_000, 400_000, 600_000, 800_000,
+    1_000_000, 2_500_000, 10_000_000,
+]);
+
+const fn bounds<const N: usize>(microseconds: [u64; N]) -> [Duration; N] {
+    let mut bounds = [Duration::ZERO; N];
+    let mut at = 0;
+    while at < N {
+        bounds[at] = Duration::from_micros(microseconds[at]);
+        at += 1;
+    }
+    bounds
 }
 
 /// 0.1 % of the value, which is finer than any stage repeats.
@@ -303,7 +355,7 @@ const LONGEST_NS: u64 = 60_000_000_000;
 
 #[cfg(test)]
 mod tests {
-    use super::{DisplayLatency, Latency, Shown, Stage, StageLatency};
+    use super::{BUCKET_BOUNDS, DisplayLatency, Latency, Shown, Stage, StageLatency};
     use crate::formats::dnn_lines::Kpi;
     use crate::formats::embedded::SensorState;
     use crate::pipeline::{Counters, Frame, Stamps};
@@ -466,6 +518,22 @@ mod tests {
         for stage in Latency::new(Quality::Measured, Quality::Measured).stages() {
             assert_eq!((stage.count, stage.p99, stage.max), (0, Duration::ZERO, Duration::ZERO));
         }
+    }
+
+    #[test]
+    fn buckets_count_up_to_and_with_their_bounds() {
+        let mut latency = Latency::new(Quality::Measured, Quality::Measured);
+        for ms in [1, 2, 30, 31, 40, 10_001] {
+            latency.record(&frame(ms, 1), Counters::default());
+        }
+        let stages = latency.buckets();
+        let stage = stages.iter().find(|stage| stage.stage == Stage::SensorToTensor).unwrap();
+        let bounds = BUCKET_BOUNDS.iter().zip(stage.within).filter(|(_, count)| *count > 0);
+        let got: Vec<_> = bounds.map(|(bound, count)| (bound.as_millis(), count)).collect();
+        assert_eq!(got, [(1, 1), (2, 1), (30, 1), (40, 2)], "10 001 ms is in none");
+        assert_eq!((stage.count, stage.max.as_millis()), (6, 10_001));
+        assert_eq!(stage.sum.as_millis(), 1 + 2 + 30 + 31 + 40 + 10_001);
+        assert!(BUCKET_BOUNDS.is_sorted());
     }
 
     #[test]

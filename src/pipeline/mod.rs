@@ -53,7 +53,7 @@ use crate::source::imx500::exposure::Light;
 use crate::source::imx500::picture::Darkroom;
 use crate::source::{FrameSource, SourceInfo};
 use host::Inference;
-use latency::StageLatency;
+use latency::{StageBuckets, StageLatency};
 use queue::{Bounded, LatestSlot};
 use recovery::Bounds;
 
@@ -177,12 +177,16 @@ pub struct Snapshot {
     pub recovery: Recovery,
     /// Distribution of each stage, in the order in which a frame passes them.
     pub stages: Vec<StageLatency>,
+    /// The same stages in buckets.
+    pub buckets: Vec<StageBuckets>,
     /// Refused or replaced items of every queue, by the queue's name. Besides the outputs' own
     /// names: "capture", buffers that decode was too slow for, and "frames", pairs for which the
     /// outputs had left no frame free.
     pub queue_drops: Vec<(&'static str, u64)>,
     /// First and last buffer, sensor clock.
     pub sensor_span: Option<(Timestamp, Timestamp)>,
+    /// When the newest valid output tensor was received, whether or not its input came; host clock.
+    pub newest_tensor: Option<Timestamp>,
     /// The last readable error of a buffer, for the status page.
     pub last_error: Option<String>,
     /// What each instrument for power has said so far. An [`Observer`] knows none: whoever has a

@@ -58,13 +58,21 @@ impl<T> LatestSlot<T> {
     }
     /// Waits for a value.
     pub fn take(&self, at_most: Duration) -> Taken<T> {
+        match self.take_counted(at_most) {
+            Taken::Value((value, _)) => Taken::Value(value),
+            Taken::TimedOut => Taken::TimedOut,
+            Taken::Closed => Taken::Closed,
+        }
+    }
+    /// The same, and how many were replaced before it.
+    pub fn take_counted(&self, at_most: Duration) -> Taken<(T, u64)> {
         let guard = self.state.lock().expect(NOT_POISONED);
         let (mut state, _) = self
             .changed
             .wait_timeout_while(guard, at_most, |state| state.value.is_none() && !state.closed)
             .expect(NOT_POISONED);
         match state.value.take() {
-            Some(value) => Taken::Value(value),
+            Some(value) => Taken::Value((value, state.replaced)),
             None if state.closed => Taken::Closed,
             None => Taken::TimedOut,
         }
@@ -269,7 +277,7 @@ mod tests {
         for value in 1..=3 {
             slot.put(value);
         }
-        assert_eq!(slot.take(FOR_EVER), Taken::Value(3));
+        assert_eq!(slot.take_counted(FOR_EVER), Taken::Value((3, 2)));
         assert_eq!(slot.dropped(), 2);
         assert_eq!(slot.take(Duration::ZERO), Taken::TimedOut);
         slot.put(4);

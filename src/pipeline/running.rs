@@ -21,7 +21,7 @@ use super::arrivals::{Arrivals, Arrived};
 use super::capture::{Capture, Captured, Policy, SourceState};
 use super::decode::Decoder;
 use super::frames::FramePool;
-use super::latency::{Latency, StageHistogram};
+use super::latency::{Latency, StageHistogram, StageLatency};
 use super::queue::{Bounded, LatestSlot};
 use super::trace::Passed;
 use super::{Counters, Frame, Limits, Options, Snapshot};
@@ -131,6 +131,15 @@ impl Observer {
     /// Where the pipeline stands now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_with(Latency::stages)
+    }
+    /// The same without percentiles (`stages` is empty), which are most of the time for which a snapshot keeps decode
+    /// waiting: for whoever asks all day long.
+    #[must_use]
+    pub fn counts(&self) -> Snapshot {
+        self.snapshot_with(|_| Vec::new())
+    }
+    fn snapshot_with(&self, stages: impl FnOnce(&Latency) -> Vec<StageLatency>) -> Snapshot {
         let shared = &*self.shared;
         let of_source = lock(&shared.of_source).clone();
         let of_decode = lock(&shared.of_decode);
@@ -147,9 +156,11 @@ impl Observer {
             device_events: of_source.device_events,
             behind_real_time: of_source.behind_real_time,
             recovery: of_source.recovery,
-            stages: of_decode.latency.stages(),
+            stages: stages(&of_decode.latency),
+            buckets: of_decode.latency.buckets(),
             queue_drops,
             sensor_span: of_decode.sensor_span,
+            newest_tensor: of_decode.newest_tensor,
             last_error: of_decode.last_error.clone(),
             power: Vec::new(),
             screen: None,
@@ -225,6 +236,7 @@ impl Shared {
             latency: Latency::new(info.quality, host_clock.quality()),
             sensor_span: None,
             frames_dropped: 0,
+            newest_tensor: None,
             last_error: None,
         };
         Self {
@@ -251,6 +263,8 @@ pub(super) struct DecodeState {
     latency: Latency,
     sensor_span: Option<(Timestamp, Timestamp)>,
     frames_dropped: u64,
+    /// Host clock.
+    newest_tensor: Option<Timestamp>,
     last_error: Option<String>,
 }
 
@@ -306,6 +320,7 @@ impl Decode {
         self.decoder.set_threshold(self.limits.threshold());
 
         self.decoder.hold_picture(raw);
+        let outputs_before = self.counters.outputs;
         let newer_waits = self.policy == Policy::NewestWins && !self.shared.captured.is_empty();
         let decoded = if newer_waits {
             self.decoder.pass_over(raw, &mut self.counters)
@@ -328,6 +343,9 @@ impl Decode {
         state.counters = self.counters;
         state.sensor_span = self.arrivals.span();
         state.frames_dropped = self.frames.dropped();
+        if self.counters.outputs > outputs_before {
+            state.newest_tensor = Some(*received);
+        }
         if let Some(frame) = &published {
             state.latency.record(frame, self.counters);
         }

@@ -81,6 +81,16 @@ impl Clock {
             Kind::Virtual(_) => stamp,
         }
     }
+    /// A moment of this clock as the kernel counts it, on CLOCK_MONOTONIC: what other programs on this machine can
+    /// compare with their own. On a virtual clock nobody can, and it stays what it is.
+    #[must_use]
+    pub fn kernel_stamp(&self, at: Timestamp) -> Duration {
+        let origin = match &self.kind {
+            Kind::Monotonic(origin) => *origin,
+            Kind::Virtual(_) => 0,
+        };
+        Duration::from_nanos(at.0.saturating_add(origin))
+    }
     /// Waits until `at`, or until the stop signal is raised.
     pub fn wait_until(&self, at: Timestamp) -> Waited {
         match &self.kind {
@@ -114,6 +124,13 @@ impl Clock {
     pub fn stop_signal(&self) -> &StopSignal {
         &self.stop
     }
+}
+
+/// Processor time that all threads of this process have used so far.
+#[must_use]
+pub fn processor_time() -> Duration {
+    let used = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(used).expect("it starts at 0 and never goes back")
 }
 
 /// Nanoseconds of CLOCK_MONOTONIC, the clock by which drivers stamp buffers.
@@ -243,6 +260,7 @@ mod tests {
         let later = clock.at_kernel_stamp(kernel + HOUR);
         assert_eq!(later.since(stamp), HOUR);
         assert_eq!(clock.at_kernel_stamp(Duration::ZERO), Timestamp(0));
+        assert_eq!(clock.kernel_stamp(stamp), kernel);
     }
 
     #[test]

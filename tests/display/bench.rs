@@ -166,6 +166,8 @@ fn snapshot(now: Timestamp) -> Snapshot {
         recovery: Recovery::default(),
         behind_real_time: Duration::ZERO,
         stages: Vec::new(),
+        buckets: Vec::new(),
+        newest_tensor: None,
         queue_drops: Vec::new(),
         power: Vec::new(),
         screen: None,

@@ -23,3 +23,4 @@ mod print;
 mod recording;
 mod round_trip;
 mod rpk;
+mod socket;

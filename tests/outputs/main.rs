@@ -3,6 +3,7 @@
 // clippy.toml allows it in tests, but sees a test only inside #[test] and cfg(test).
 #![allow(clippy::unwrap_used, reason = "every function here belongs to a test")]
 
+mod exposition;
 mod exposure;
 mod metrics;
 mod overlay;

@@ -1,11 +1,16 @@
 //! One frame, one snapshot and the facts of one run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use qsegment::formats::embedded::{LinePacking, SensorState};
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts, Seen};
+use qsegment::outputs::metrics::{Counted, ProcessFigures, Reading};
+use qsegment::outputs::overlay::Freshness;
+use qsegment::outputs::record::RecordingFigures;
+use qsegment::outputs::socket::SocketFigures;
 use qsegment::pipeline::energy::{Metered, Span};
-use qsegment::pipeline::latency::{Stage, StageLatency};
+use qsegment::pipeline::latency::{BUCKET_BOUNDS, Stage, StageBuckets, StageLatency};
 use qsegment::pipeline::recovery::Recoveries;
 use qsegment::pipeline::trace::{Passed, Trace};
 use qsegment::pipeline::{Counters, Frame, Recovery, Snapshot, Stamps};
@@ -85,7 +90,13 @@ pub(crate) fn snapshot() -> Snapshot {
             trying: None,
             camera_cycles: Some(4),
         },
+        buckets: vec![
+            buckets(Stage::SensorToTensor, Quality::Simulated, 100_000),
+            buckets(Stage::TensorToMask, Quality::Measured, 600),
+            buckets(Stage::SensorToMask, Quality::Simulated, 100_600),
+        ],
         queue_drops: vec![("web", 4)],
+        newest_tensor: Some(Timestamp(3)),
         sensor_span: Some((Timestamp(1_000_000_000), Timestamp(10_960_000_000))),
         last_error: None,
         screen: Some("HDMI-A-1 1920x1080".to_owned()),
@@ -138,6 +149,53 @@ fn stage(stage: Stage, quality: Quality, p50_us: u64) -> StageLatency {
         p95: Duration::from_micros(p50_us + 100),
         p99: Duration::from_micros(p50_us + 200),
         max: Duration::from_micros(p50_us + 300),
+    }
+}
+
+/// 148 frames that took so long, and one that took a minute.
+fn buckets(stage: Stage, quality: Quality, took_us: u64) -> StageBuckets {
+    let took = Duration::from_micros(took_us);
+    let mut within = [0; BUCKET_BOUNDS.len()];
+    within[BUCKET_BOUNDS.iter().position(|bound| *bound >= took).unwrap()] = 148;
+    let max = Duration::from_secs(60);
+    StageBuckets { stage, quality, count: 149, sum: 148 * took + max, max, within }
+}
+
+/// Everything that can be known, known.
+pub(crate) fn reading() -> Reading {
+    let recording = RecordingFigures {
+        path: "/var/lib/qsegment".to_owned(),
+        frames: 240,
+        bytes: 1_000_000,
+        files: 2,
+        files_removed: 1,
+        dropped: [("record_too_slow", 5), ("record_disk_full", 0)].into(),
+    };
+    let socket = SocketFigures {
+        clients: 2,
+        frames: 300,
+        bytes: 2_000_000,
+        skipped: 7,
+        dropped: [("too_slow", 1), ("too_many", 0)].into(),
+    };
+    let process = ProcessFigures {
+        cpu: Some(Duration::from_millis(1500)),
+        start_time_seconds: Some(1_764_000_100.0),
+        uptime_seconds: Some(20.5),
+        resident_bytes: Some(58_000_000),
+        virtual_bytes: Some(600_000_000),
+        threads: Some(9),
+        open_fds: Some(21),
+        max_fds: Some(1024),
+    };
+    Reading {
+        counted: Counted { snapshot: snapshot(), recording: Some(recording), socket: Some(socket) },
+        newest: Some(Arc::new(frame(&["....", ".##.", "...."]))),
+        freshness: Freshness::Live,
+        stale_after: Duration::from_millis(500),
+        // The picture was 100 ms old when it was received.
+        now: Timestamp(150_000_000),
+        process,
     }
 }
 

@@ -12,7 +12,7 @@ use qsegment::pipeline::{Frame, Limits};
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
 use serde_json::{Value, json};
 
-use crate::sample::{facts, frame_over, snapshot, trace};
+use crate::sample::{facts, frame_over, reading, snapshot, trace};
 
 struct Page {
     serving: Serving,
@@ -28,6 +28,7 @@ impl Page {
         let feed = Feed {
             slot: Arc::clone(&slot),
             snapshot: Arc::new(snapshot),
+            counted: Arc::new(|| reading().counted),
             trace: Arc::new(trace),
             facts: facts(),
             clock: clock.clone(),
@@ -342,10 +343,19 @@ fn a_snapshot_is_drawn_as_fresh_as_it_is() {
 }
 
 #[test]
-fn metrics_are_served_as_openmetrics() {
-    let metrics = Page::open().get("/metrics");
-    assert!(metrics.head.contains("application/openmetrics-text"));
+fn metrics_are_served_in_the_format_that_is_asked_for() {
+    let page = Page::open();
+    page.show(41);
+    let metrics = page.get("/metrics");
+    assert!(metrics.head.contains("text/plain; version=0.0.4"), "{}", metrics.head);
+    assert!(metrics.text().contains("# TYPE qsegment_paired_total counter\n"));
     assert!(metrics.text().contains("qsegment_paired_total 149\n"));
+    assert!(metrics.text().contains("\nprocess_resident_memory_bytes "));
+    let accept = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\
+                  Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n";
+    let metrics = ask(page.serving.address(), accept);
+    assert!(metrics.head.contains("application/openmetrics-text; version=1.0.0"));
+    assert!(metrics.text().contains("# TYPE qsegment_paired counter\n"));
     assert!(metrics.text().ends_with("# EOF\n"));
 }
 

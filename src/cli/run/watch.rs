@@ -2,7 +2,8 @@
 //!
 //! The pipeline knows neither what was shown nor what was spent; those who do know are asked here.
 
-use qsegment::outputs::{hdmi, record};
+use qsegment::outputs::metrics::Counted;
+use qsegment::outputs::{hdmi, record, socket};
 use qsegment::pipeline::latency::StageHistogram;
 use qsegment::pipeline::metering::Meters;
 use qsegment::pipeline::trace::Trace;
@@ -16,6 +17,8 @@ pub(super) struct Watch {
     pub(super) screen: Option<hdmi::Observer>,
     /// None where nothing is recorded.
     pub(super) recording: Option<record::Observer>,
+    /// None where no socket is served.
+    pub(super) socket: Option<socket::Observer>,
 }
 
 impl Watch {
@@ -24,12 +27,25 @@ impl Watch {
         let mut snapshot = Snapshot { power: self.meters.metered(), ..self.pipeline.snapshot() };
         if let Some(screen) = &self.screen {
             snapshot.stages.extend(screen.stages());
+            snapshot.buckets.extend(screen.buckets());
             snapshot.screen = screen.on();
         }
         if let Some(recording) = &self.recording {
             snapshot.queue_drops.extend(recording.dropped());
         }
         snapshot
+    }
+    /// What a scrape needs; decode hardly waits for it.
+    pub(super) fn counted(&self) -> Counted {
+        let mut snapshot = Snapshot { power: self.meters.metered(), ..self.pipeline.counts() };
+        if let Some(screen) = &self.screen {
+            snapshot.buckets.extend(screen.buckets());
+        }
+        Counted {
+            snapshot,
+            recording: self.recording.as_ref().map(record::Observer::figures),
+            socket: self.socket.as_ref().map(socket::Observer::figures),
+        }
     }
     /// Every count so far.
     pub(super) fn histograms(&self) -> Vec<StageHistogram> {

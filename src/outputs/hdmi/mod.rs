@@ -43,7 +43,7 @@ use std::thread::JoinHandle;
 use super::figures::Facts;
 use super::overlay::Style;
 use crate::pipeline::geometry::Size;
-use crate::pipeline::latency::{DisplayLatency, StageHistogram, StageLatency};
+use crate::pipeline::latency::{DisplayLatency, StageBuckets, StageHistogram, StageLatency};
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::trace::OnScreen;
 use crate::pipeline::{Frame, Limits, Snapshot};
@@ -188,6 +188,11 @@ impl Observer {
     #[must_use]
     pub fn stages(&self) -> Vec<StageLatency> {
         self.0.lock().latency.stages()
+    }
+    /// The same in buckets.
+    #[must_use]
+    pub fn buckets(&self) -> Vec<StageBuckets> {
+        self.0.lock().latency.buckets()
     }
     /// Every count of those stages, for export.
     #[must_use]

@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, oneshot};
 use super::OutputError;
 use super::exposure;
 use super::figures::Facts;
+use super::metrics::Counted;
 use super::overlay::{Freshness, Overlay};
 use super::recent::Recent;
 use crate::pipeline::queue::LatestSlot;
@@ -50,6 +51,8 @@ pub struct Feed {
     pub slot: Arc<LatestSlot<Arc<Frame>>>,
     /// Where the pipeline stands now; called up to a few times a second.
     pub snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    /// What `/metrics` is made of; called for every scrape.
+    pub counted: Arc<dyn Fn() -> Counted + Send + Sync>,
     /// The last frames, one by one; called when somebody asks.
     pub trace: Arc<dyn Fn() -> Trace + Send + Sync>,
     /// What holds for the whole run.
@@ -114,9 +117,10 @@ impl Web {
             .max_blocking_threads(SNAPSHOT_THREADS)
             .build()
             .map_err(no_thread)?;
-        let Feed { slot, snapshot, trace, facts, clock, limits, exposure } = feed;
+        let Feed { slot, snapshot, counted, trace, facts, clock, limits, exposure } = feed;
         let site = Arc::new(Site {
             snapshot,
+            counted,
             trace,
             facts,
             clock,
@@ -176,6 +180,7 @@ impl Drop for Serving {
 /// What both threads know.
 struct Site {
     snapshot: Arc<dyn Fn() -> Snapshot + Send + Sync>,
+    counted: Arc<dyn Fn() -> Counted + Send + Sync>,
     trace: Arc<dyn Fn() -> Trace + Send + Sync>,
     facts: Facts,
     clock: Clock,

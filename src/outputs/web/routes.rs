@@ -19,7 +19,7 @@ use super::status::Status;
 use super::views::{BOUNDARY_LINE, STREAM_TYPE};
 use super::{NOT_POISONED, Site};
 use crate::outputs::exposure::Observer;
-use crate::outputs::metrics;
+use crate::outputs::metrics::{self, Format, ProcessFigures, Reading};
 use crate::outputs::overlay::{Layer, Opacity, Style};
 use crate::outputs::report::png;
 use crate::outputs::trace;
@@ -147,10 +147,21 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
         .into_response()
 }
 
-async fn prometheus(State(site): State<Arc<Site>>) -> Response {
-    let age = site.newest().map(|frame| frame.stamps.age_at(site.clock.now()));
-    let text = metrics::encode(&(site.snapshot)(), &site.facts, age);
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
+    let accepted: Vec<&str> =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::asked_for(&accepted.join(","));
+    let newest = site.newest();
+    let reading = Reading {
+        counted: (site.counted)(),
+        freshness: site.freshness(newest.as_deref()),
+        newest,
+        stale_after: site.limits.stale_after(),
+        now: site.clock.now(),
+        process: ProcessFigures::read(),
+    };
+    let text = metrics::encode(&reading, &site.facts, format);
+    ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
 }
 
 /// The ten seconds before the request.
