@@ -31,6 +31,7 @@ fn help_explains_every_command() {
     qsegment(&["verify", "--help"]).assert().success().stdout_eq(file!["cmd/help_verify.stdout"]);
     qsegment(&["eval", "--help"]).assert().success().stdout_eq(file!["cmd/help_eval.stdout"]);
     qsegment(&["config", "--help"]).assert().success().stdout_eq(file!["cmd/help_config.stdout"]);
+    qsegment(&["token", "--help"]).assert().success().stdout_eq(file!["cmd/help_token.stdout"]);
     qsegment(&["bench", "--help"]).assert().success().stdout_eq(file!["cmd/help_bench.stdout"]);
     qsegment(&["bench", "system", "--help"])
         .assert()

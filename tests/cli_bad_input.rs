@@ -5,13 +5,13 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
 const FAILED: i32 = 1;
-const USAGE: i32 = 2;
 const UNAVAILABLE: i32 = 69;
 const CONFIGURATION: i32 = 78;
 
@@ -277,7 +277,26 @@ fn refuses_a_port_in_use_and_names_it() {
 fn refuses_an_address_that_others_can_reach() {
     let dir = TempDir::new().unwrap();
     let output = qsegment(dir.path(), &["run", "--frames", "3", "--listen", "0.0.0.0:8500"]);
-    assert_refused(&output, USAGE, &["--listen", "0.0.0.0:8500", "127.0.0.1:8500"]);
+    let words = ["web.listen: 0.0.0.0:8500", "`qsegment token FILE`", "ssh -L 8500:127.0.0.1:8500"];
+    assert_refused(&output, CONFIGURATION, &words);
+    fs::write(dir.path().join("my.toml"), "[web]\nlisten = \"[::]:80\"\n").unwrap();
+    let output = qsegment(dir.path(), &["config", "check", "my.toml"]);
+    assert_refused(&output, CONFIGURATION, &["my.toml: web.listen: [::]:80", "web.token_file"]);
+}
+
+#[test]
+fn refuses_a_token_that_others_can_read_or_that_is_not_there() {
+    let dir = TempDir::new().unwrap();
+    let run = ["run", "--frames", "3", "--listen", "0.0.0.0:0", "--token-file", "token"];
+    let output = qsegment(dir.path(), &run);
+    let words = ["web.token_file: token is not there", "`qsegment token token` makes it"];
+    assert_refused(&output, CONFIGURATION, &words);
+    assert_eq!(qsegment(dir.path(), &["token", "token"]).status.code(), Some(0));
+    let output = qsegment(dir.path(), &["token", "token"]);
+    assert_refused(&output, FAILED, &["token is there already"]);
+    fs::set_permissions(dir.path().join("token"), fs::Permissions::from_mode(0o644)).unwrap();
+    let output = qsegment(dir.path(), &run);
+    assert_refused(&output, CONFIGURATION, &["token has mode 0644", "`chmod 600 token`"]);
 }
 
 /// A path under a file: not even root can write there.
@@ -299,7 +318,7 @@ fn refuses_a_wrong_configuration_with_its_line() {
     for (text, words) in [
         ("[source]\nsceen = \"phantom\"\n", &["line 2", "source.sceen", "source.scene"][..]),
         ("[source]\n\npace = \"fast\"\n", &["line 3", "fast", "real"]),
-        ("[web]\nlisten = \"0.0.0.0:80\"\n", &["web.listen", "127.0.0.1:80"]),
+        ("[web]\nhost_names = [\"http://pi\"]\n", &["web.host_names", "without http://"]),
         ("[source\n", &["line 1"]),
         (
             "[source]\ninference_window = [0, 0, 9000, 9000]\n",

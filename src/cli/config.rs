@@ -10,6 +10,7 @@ mod power;
 mod record;
 mod recovery;
 mod socket;
+mod web;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -21,9 +22,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::ValueEnum;
 use qsegment::formats::embedded::LinePacking;
-use qsegment::outputs::OutputError;
 use qsegment::outputs::overlay::{Layer, Opacity, Scale, Style};
-use qsegment::outputs::web;
 use qsegment::pipeline::ShownPicture;
 use qsegment::source::SourceError;
 use qsegment::source::imx500::Flips;
@@ -41,6 +40,7 @@ pub(crate) use power::{Instruments, Power};
 pub(crate) use record::Record;
 pub(crate) use recovery::Recovery;
 pub(crate) use socket::Socket;
+pub(crate) use web::Web;
 
 /// Where a system-wide configuration lies.
 pub(crate) const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
@@ -150,14 +150,6 @@ pub(crate) struct Overlay {
     pub(crate) opacity: Opacity,
 }
 
-/// The page.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Web {
-    /// Address and port of the page, or `"off"`. Default `"127.0.0.1:8500"`.
-    pub(crate) listen: Listen,
-}
-
 impl Default for Source {
     fn default() -> Self {
         Self {
@@ -194,12 +186,6 @@ impl Default for Overlay {
     }
 }
 
-impl Default for Web {
-    fn default() -> Self {
-        Self { listen: Listen::At(SocketAddr::from(([127, 0, 0, 1], 8500))) }
-    }
-}
-
 impl Config {
     /// The file, or the one of the system, or without either the defaults; over them what the environment sets.
     pub(crate) fn load(chosen: Option<&Path>) -> anyhow::Result<Self> {
@@ -224,7 +210,7 @@ impl Config {
         self.record.check()?;
         self.recovery.check()?;
         self.socket.check()?;
-        self.web.listen.check().context("web.listen")
+        self.web.check()
     }
 }
 
@@ -406,16 +392,6 @@ pub(crate) enum NetworkFile {
 pub(crate) enum Listen {
     Off,
     At(SocketAddr),
-}
-
-impl Listen {
-    /// What can be refused without taking the port.
-    pub(crate) fn check(self) -> Result<(), OutputError> {
-        match self {
-            Self::Off => Ok(()),
-            Self::At(address) => web::Web::check(address),
-        }
-    }
 }
 
 /// A number from 0.0 to 1.0.
@@ -748,20 +724,6 @@ mod tests {
             ("[white_balance]\nred_gain = 0.0\n", "my.toml line 2: 0 is not between 0.01 and 15.9"),
         ] {
             assert_eq!(format!("{:#}", parse(text).unwrap_err()), said);
-        }
-    }
-
-    #[test]
-    fn refuses_addresses_that_others_can_reach() {
-        for (address, fine) in [
-            ("127.0.0.1:80", true),
-            ("[::1]:80", true),
-            ("0.0.0.0:80", false),
-            ("10.0.0.2:80", false),
-        ] {
-            let config =
-                Config { web: Web { listen: address.parse().unwrap() }, ..Config::default() };
-            assert_eq!(config.check().is_ok(), fine, "{address}");
         }
     }
 

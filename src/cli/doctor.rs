@@ -118,7 +118,7 @@ impl Examined {
         let on_a_pi = machine::is_raspberry_pi(board) || boot::is_there(host);
         let groups = [
             ("machine", machine::checks(host)),
-            ("configuration", vec![file, configuration::page(host, config.web.listen)]),
+            ("configuration", vec![file, configuration::page(host, &config.web)]),
             ("camera", camera::checks(host, &config, board, &camera)),
             ("network", network::checks(host, &config, &camera, on_a_pi)),
             ("screen", screen::checks(host, &config)),

@@ -24,6 +24,7 @@ mod record;
 mod replay;
 mod run;
 mod segment;
+mod token;
 mod verify;
 mod write;
 
@@ -100,6 +101,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Doctor(doctor::DoctorArgs),
     Feed(feed::FeedArgs),
+    Token(token::TokenArgs),
     Config(config::command::ConfigArgs),
 }
 
@@ -126,6 +128,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
         Command::Feed(args) => feed::feed(&args, config()?, form, &mut out),
+        Command::Token(args) => token::token(&args, form, &mut out),
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
         Command::Eval(args) => eval::eval(&args, config()?, form, &mut out),
         Command::Bench(args) => bench::bench(args, config()?, form, &mut out),

@@ -96,6 +96,9 @@ pub(crate) struct RunArgs {
     /// Address and port of the page; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", conflicts_with = "no_web")]
     pub(super) listen: Option<Listen>,
+    /// File with the token of the page (`qsegment token`); needed where --listen lets other machines in
+    #[arg(long, value_name = "FILE", conflicts_with = "no_web")]
+    pub(super) token_file: Option<PathBuf>,
     /// No page
     #[arg(long)]
     pub(super) no_web: bool,
@@ -128,6 +131,9 @@ impl RunArgs {
             config.web.listen = Listen::Off;
         }
         config.web.listen = self.listen.unwrap_or(config.web.listen);
+        if let Some(file) = &self.token_file {
+            config.web.token_file.clone_from(file);
+        }
         if let Some(output) = &self.hdmi {
             config.hdmi.output = output.clone();
         }
@@ -142,9 +148,6 @@ pub(crate) fn run(
     form: Form,
     out: &mut Out,
 ) -> Result<ExitCode, Failure> {
-    if let Some(listen) = args.listen {
-        listen.check().context("--listen").map_err(Failure::usage)?;
-    }
     let read: Reread = {
         let args = args.clone();
         Box::new(move || Ok(args.over(load()?)))
@@ -404,7 +407,10 @@ impl Opened {
     ) -> Result<Self, Failure> {
         let web = match config.web.listen {
             Listen::Off => None,
-            Listen::At(address) => Some(Web::bind(address)?),
+            Listen::At(address) => {
+                let access = config.web.access().map_err(Failure::configuration)?;
+                Some(Web::bind(address, access)?)
+            }
         };
         let socket = config.socket.options().map(Socket::claim).transpose();
         let socket = socket.map_err(OutputError::from)?;

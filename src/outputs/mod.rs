@@ -42,12 +42,13 @@ pub enum OutputError {
     /// Another program listens there.
     #[error("{0} is in use; stop the other program or choose another with --listen")]
     AddressInUse(SocketAddr),
-    /// The page has no access token yet, so it is not offered to other machines.
+    /// Strangers could open the page.
     #[error(
-        "{0} can be reached from other machines, and the page has no access token; listen on \
-         127.0.0.1 and reach it through `ssh -L {port}:127.0.0.1:{port} HOST`", port = .0.port()
+        "{0} can be reached from other machines, and no token keeps strangers out: make one with \
+         `qsegment token FILE` and name it in web.token_file (--token-file); or listen on 127.0.0.1 and come through \
+         `ssh -L {port}:127.0.0.1:{port} HOST`", port = .0.port()
     )]
-    NotLoopback(SocketAddr),
+    NoToken(SocketAddr),
     /// The address cannot be listened on for another reason.
     #[error("cannot listen on {address}: {cause}; choose another with --listen")]
     Listen {

@@ -172,6 +172,11 @@ impl Latency {
     pub fn buckets(&self) -> Vec<StageBuckets> {
         self.stages.iter().map(|stage| stage.buckets.clone()).collect()
     }
+    /// What the summaries are made from: copied while frames wait, summed up (four walks over every bucket) while
+    /// they go on.
+    pub(super) fn distributions(&self) -> Vec<Distribution> {
+        self.stages.to_vec()
+    }
     /// The same with every count; about 80 KB a stage.
     #[must_use]
     pub fn histograms(&self) -> Vec<StageHistogram> {
@@ -280,8 +285,8 @@ fn of_registers(sensor_clock: Quality) -> Quality {
     }
 }
 
-#[derive(Debug)]
-struct Distribution {
+#[derive(Debug, Clone)]
+pub(super) struct Distribution {
     nanoseconds: Histogram<u32>,
     /// Its longest is kept here: a histogram knows its values only to 0.1 %, and none above its range.
     buckets: StageBuckets,
@@ -310,7 +315,7 @@ impl Distribution {
         let Self { nanoseconds, buckets: StageBuckets { stage, quality, .. } } = self;
         StageHistogram { stage: *stage, quality: *quality, nanoseconds: nanoseconds.clone() }
     }
-    fn summary(&self) -> StageLatency {
+    pub(super) fn summary(&self) -> StageLatency {
         let StageBuckets { stage, quality, max, .. } = self.buckets;
         // The histogram answers with the upper end of a bucket, which may lie beyond the longest
         // value.

@@ -21,7 +21,7 @@ use super::arrivals::{Arrivals, Arrived};
 use super::capture::{Capture, Captured, Policy, SourceState};
 use super::decode::Decoder;
 use super::frames::FramePool;
-use super::latency::{Latency, StageHistogram, StageLatency};
+use super::latency::{Distribution, Latency, StageHistogram};
 use super::queue::{Bounded, LatestSlot};
 use super::trace::Passed;
 use super::{Counters, Frame, Limits, Options, Snapshot};
@@ -131,15 +131,15 @@ impl Observer {
     /// Where the pipeline stands now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot_with(Latency::stages)
+        self.snapshot_with(Latency::distributions)
     }
-    /// The same without percentiles (`stages` is empty), which are most of the time for which a snapshot keeps decode
-    /// waiting: for whoever asks all day long.
+    /// The same without percentiles (`stages` is empty), for which every bucket is copied and walked: for whoever asks
+    /// all day long.
     #[must_use]
     pub fn counts(&self) -> Snapshot {
         self.snapshot_with(|_| Vec::new())
     }
-    fn snapshot_with(&self, stages: impl FnOnce(&Latency) -> Vec<StageLatency>) -> Snapshot {
+    fn snapshot_with(&self, stages: impl FnOnce(&Latency) -> Vec<Distribution>) -> Snapshot {
         let shared = &*self.shared;
         let of_source = lock(&shared.of_source).clone();
         let of_decode = lock(&shared.of_decode);
@@ -147,21 +147,26 @@ impl Observer {
             (shared.captured.name(), shared.captured.dropped()),
             ("frames", of_decode.frames_dropped),
         ];
+        let (counters, sensor_span) = (of_decode.counters, of_decode.sensor_span);
+        let (last_error, newest_tensor) = (of_decode.last_error.clone(), of_decode.newest_tensor);
+        let (stages, buckets) = (stages(&of_decode.latency), of_decode.latency.buckets());
+        // Decode waits until here.
+        drop(of_decode);
         queue_drops.extend(shared.latest.iter().map(|slot| (slot.name(), slot.dropped())));
         queue_drops.extend(shared.bounded.iter().map(|queue| (queue.name(), queue.dropped())));
         Snapshot {
             source: shared.info.clone(),
-            counters: of_decode.counters,
+            counters,
             injected_faults: of_source.injected_faults,
             device_events: of_source.device_events,
             behind_real_time: of_source.behind_real_time,
             recovery: of_source.recovery,
-            stages: stages(&of_decode.latency),
-            buckets: of_decode.latency.buckets(),
+            stages: stages.iter().map(Distribution::summary).collect(),
+            buckets,
             queue_drops,
-            sensor_span: of_decode.sensor_span,
-            newest_tensor: of_decode.newest_tensor,
-            last_error: of_decode.last_error.clone(),
+            sensor_span,
+            newest_tensor,
+            last_error,
             power: Vec::new(),
             screen: None,
             taken_at: shared.host_clock.now(),

@@ -11,3 +11,4 @@ mod report;
 mod sample;
 mod system_report;
 mod web;
+mod web_access;

@@ -83,6 +83,8 @@ fn every_figure_is_there_with_its_unit() {
         ("qsegment_socket_clients", &[], 2.0),
         ("qsegment_socket_skipped_frames_total", &[], 7.0),
         ("qsegment_socket_drops_total", &[("reason", "too_slow")], 1.0),
+        ("qsegment_http_connections", &[], 3.0),
+        ("qsegment_http_refused_total", &[("reason", "host")], 2.0),
         ("process_cpu_seconds_total", &[], 1.5),
         ("process_resident_memory_bytes", &[], 58e6),
         ("process_start_time_seconds", &[], 1_764_000_100.0),

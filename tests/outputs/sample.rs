@@ -9,6 +9,7 @@ use qsegment::outputs::metrics::{Counted, ProcessFigures, Reading};
 use qsegment::outputs::overlay::Freshness;
 use qsegment::outputs::record::RecordingFigures;
 use qsegment::outputs::socket::SocketFigures;
+use qsegment::outputs::web::VisitorFigures;
 use qsegment::pipeline::energy::{Metered, Span};
 use qsegment::pipeline::latency::{BUCKET_BOUNDS, Stage, StageBuckets, StageLatency};
 use qsegment::pipeline::recovery::Recoveries;
@@ -196,6 +197,7 @@ pub(crate) fn reading() -> Reading {
         // The picture was 100 ms old when it was received.
         now: Timestamp(150_000_000),
         process,
+        visitors: VisitorFigures { connections: 3, refused: [("host", 2), ("too_many", 0)].into() },
     }
 }
 

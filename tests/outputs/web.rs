@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use qsegment::outputs::web::{Feed, Serving, Web};
+use qsegment::outputs::web::{Access, Feed, Serving, Web};
 use qsegment::pipeline::queue::LatestSlot;
 use qsegment::pipeline::{Frame, Limits};
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
@@ -14,17 +14,20 @@ use serde_json::{Value, json};
 
 use crate::sample::{facts, frame_over, reading, snapshot, trace};
 
-struct Page {
-    serving: Serving,
+pub(crate) struct Page {
+    pub(crate) serving: Serving,
     slot: Arc<LatestSlot<Arc<Frame>>>,
     clock: Clock,
 }
 
 impl Page {
     fn open() -> Self {
+        Self::open_at("127.0.0.1:0", Access::default())
+    }
+    pub(crate) fn open_at(address: &str, access: Access) -> Self {
         let slot = Arc::new(LatestSlot::new("web"));
         let clock = Clock::simulated(StopSignal::default());
-        let web = Web::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let web = Web::bind(address.parse().unwrap(), access).unwrap();
         let feed = Feed {
             slot: Arc::clone(&slot),
             snapshot: Arc::new(snapshot),
@@ -47,30 +50,37 @@ impl Page {
     fn pass(&self, time: Duration) {
         self.clock.wait_until(self.clock.now().plus(time));
     }
-    fn get(&self, path: &str) -> Answer {
-        ask(self.serving.address(), &format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n"))
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.get_with(path, "")
+    }
+    /// `headers` are whole lines.
+    pub(crate) fn get_with(&self, path: &str, headers: &str) -> Answer {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}"))
+    }
+    pub(crate) fn ask(&self, request: &str) -> Answer {
+        ask(self.serving.address(), request)
     }
     fn watch(&self, path: &str) -> Stream {
         Stream::open(self.serving.address(), path)
     }
 }
 
-struct Answer {
-    status: u16,
-    head: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let socket = TcpStream::connect(address).unwrap();
     // So that a broken server fails the test instead of hanging it.
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -451,14 +461,14 @@ fn stops_although_people_watch_and_one_does_not_read() {
     }
     assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
     drop(idle);
-    Web::bind(address).expect("the port is free at once");
+    Web::bind(address, Access::default()).expect("the port is free at once");
 }
 
 #[test]
 fn a_port_in_use_is_found_at_once() {
-    let first = Web::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let first = Web::bind("127.0.0.1:0".parse().unwrap(), Access::default()).unwrap();
     let address = first.address();
-    let line = Web::bind(address).unwrap_err().to_string();
+    let line = Web::bind(address, Access::default()).unwrap_err().to_string();
     assert_eq!(
         line,
         format!("{address} is in use; stop the other program or choose another with --listen")
@@ -466,10 +476,11 @@ fn a_port_in_use_is_found_at_once() {
 }
 
 #[test]
-fn addresses_that_other_machines_reach_are_refused() {
-    let line = Web::bind("0.0.0.0:8500".parse().unwrap()).unwrap_err().to_string();
+fn addresses_that_other_machines_reach_are_refused_without_a_token() {
+    let refused = Web::bind("0.0.0.0:8500".parse().unwrap(), Access::default());
+    let line = refused.unwrap_err().to_string();
     assert!(
-        line.contains("no access token") && line.contains("ssh -L 8500:127.0.0.1:8500"),
+        line.contains("`qsegment token FILE`") && line.contains("ssh -L 8500:127.0.0.1:8500"),
         "{line}"
     );
 }

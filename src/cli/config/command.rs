@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -41,8 +42,9 @@ pub(crate) fn config(
     match &args.command {
         ConfigCommand::Check { file } => {
             let file = file.as_deref().or(used.as_deref());
-            Config::of_file(file).map_err(Failure::configuration)?;
+            let config = Config::of_file(file).map_err(Failure::configuration)?;
             let name = file.map_or("built-in defaults".into(), |file| file.display().to_string());
+            config.web.access().with_context(|| name.clone()).map_err(Failure::configuration)?;
             match form {
                 Form::Text => out.line(format_args!("{name}: every key and value is right"))?,
                 Form::Json => out.json(&Checked { version: 1, file: shown(file), right: true })?,

@@ -44,15 +44,21 @@ pub(super) fn read(host: &Host, chosen: Option<&Path>) -> (Config, Check) {
 }
 
 /// Takes the port for a moment, as a run would.
-pub(super) fn page(host: &Host, listen: Listen) -> Check {
-    let address = match listen {
+pub(super) fn page(host: &Host, settings: &config::Web) -> Check {
+    let address = match settings.listen {
         Listen::Off => return PAGE.skipped("web.listen is \"off\""),
         Listen::At(address) => address,
     };
     if !host.is_this() {
         return PAGE.ok(format!("http://{address}/, where its port is free"));
     }
-    match Web::bind(address) {
+    let access = match settings.access() {
+        Ok(access) => access,
+        Err(error) => {
+            return PAGE.fail(format!("{error:#}"), "correct web.listen or web.token_file");
+        }
+    };
+    match Web::bind(address, access) {
         Ok(_) => PAGE.ok(format!("http://{address}/; its port is free")),
         Err(OutputError::AddressInUse(address)) => match holders::another_qsegment(host) {
             // Then all is well, as far as a helper is concerned.
@@ -99,12 +105,16 @@ mod tests {
     #[test]
     fn port_that_is_taken_is_a_failure() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = |listen| config::Web { listen, ..config::Web::default() };
         let listen = Listen::At(taken.local_addr().unwrap());
-        let check = page(&Host::this(), listen);
+        let check = page(&Host::this(), &at(listen));
         assert_eq!(check.verdict, Verdict::Fail);
         assert!(check.found.contains(" is in use"), "{check}");
         drop(taken);
-        assert_eq!(page(&Host::this(), listen).verdict, Verdict::Ok);
-        assert_eq!(page(&Host::this(), Listen::Off).verdict, Verdict::Skipped);
+        assert_eq!(page(&Host::this(), &at(listen)).verdict, Verdict::Ok);
+        assert_eq!(page(&Host::this(), &at(Listen::Off)).verdict, Verdict::Skipped);
+        let check = page(&Host::this(), &at("0.0.0.0:0".parse().unwrap()));
+        assert_eq!(check.verdict, Verdict::Fail);
+        assert!(check.found.contains("`qsegment token FILE`"), "{check}");
     }
 }

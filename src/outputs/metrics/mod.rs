@@ -31,6 +31,7 @@ use super::figures::Facts;
 use super::overlay::Freshness;
 use super::record::RecordingFigures;
 use super::socket::SocketFigures;
+use super::web::VisitorFigures;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::clock::Timestamp;
 use family::Families;
@@ -63,6 +64,8 @@ pub struct Reading {
     pub now: Timestamp,
     /// What the kernel says of this process.
     pub process: ProcessFigures,
+    /// Connections to the page, and what was turned away.
+    pub visitors: VisitorFigures,
 }
 
 /// All metrics.
@@ -98,6 +101,7 @@ impl Collector for Scrape {
         pipeline::sensor(&mut families, reading)?;
         power::figures(&mut families, snapshot)?;
         outputs::recording(&mut families, recording.as_ref())?;
-        outputs::socket(&mut families, socket.as_ref())
+        outputs::socket(&mut families, socket.as_ref())?;
+        outputs::page(&mut families, &reading.visitors)
     }
 }

@@ -5,6 +5,7 @@ use std::fmt::Error;
 use super::family::{Families, Family};
 use crate::outputs::record::RecordingFigures;
 use crate::outputs::socket::SocketFigures;
+use crate::outputs::web::VisitorFigures;
 
 pub(super) fn recording(
     families: &mut Families<'_, '_>,
@@ -40,6 +41,18 @@ pub(super) fn socket(
     families.counters(SOCKET_DROPS, lost)
 }
 
+pub(super) fn page(families: &mut Families<'_, '_>, figures: &VisitorFigures) -> Result<(), Error> {
+    families.gauge(HTTP_CONNECTIONS, figures.connections as f64)?;
+    let refused = figures.refused.iter().map(|(reason, count)| (vec![("reason", *reason)], *count));
+    families.counters(HTTP_REFUSED, refused)
+}
+
+const HTTP_CONNECTIONS: Family = Family::new("http_connections", "", "Connections to the page now");
+const HTTP_REFUSED: Family = Family::new(
+    "http_refused",
+    "",
+    "Connections and requests to the page that were turned away, by reason",
+);
 const RECORDED_FRAMES: Family =
     Family::new("recorded_frames", "", "Frames of the recording that are safely on the disk");
 const RECORDED_BYTES: Family = Family::new("recorded", "bytes", "Bytes of the recording on disk");

@@ -1,4 +1,4 @@
-//! The page on 127.0.0.1: live picture, status, metrics.
+//! The page: live picture, status, metrics.
 //!
 //! ```text
 //!                            thread "web-draw"                 thread "web" (tokio)
@@ -10,21 +10,30 @@
 //! ```
 //!
 //! A `watch` channel holds one value: a client that reads slowly skips frames and delays nobody.
-//! Only loopback addresses are served, and only under loopback names: a page of another site that
-//! points its own name at 127.0.0.1 (DNS rebinding) is refused by its Host header.
+//! Who may look is `guard`'s to say, how much one client may take `connections`' and `visitors`'; SECURITY.md has the
+//! whole of it. Nothing here opens a file that a request names: what is served is compiled in, or drawn.
 
 mod connections;
+mod guard;
+mod login;
+mod patience;
+mod refusal;
 mod routes;
 mod status;
+mod token;
 mod views;
+mod visitors;
 
 use std::fmt;
 use std::io::{Error, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use tokio::sync::{Semaphore, oneshot};
+use axum::body::Bytes;
+use rustix::process::setpriority_process;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::OutputError;
 use super::exposure;
@@ -32,17 +41,27 @@ use super::figures::Facts;
 use super::metrics::Counted;
 use super::overlay::{Freshness, Overlay};
 use super::recent::Recent;
+use super::trace;
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::trace::Trace;
 use crate::pipeline::{Frame, Limits, Snapshot};
-use crate::source::clock::Clock;
+use crate::source::clock::{Clock, Timestamp};
+use connections::Peer;
+use guard::Guard;
+use refusal::Refusal;
 use views::Views;
+pub use visitors::VisitorFigures;
+use visitors::Visitors;
+
+pub use guard::{Access, HostName};
+pub use token::{Token, TokenError};
 
 /// A port that is ours, before anything is served on it.
 #[derive(Debug)]
 pub struct Web {
     listener: TcpListener,
     address: SocketAddr,
+    access: Access,
 }
 
 /// What the page shows.
@@ -81,15 +100,19 @@ pub struct Serving {
 }
 
 impl Web {
-    /// Refuses an address that other machines could reach: there is no token yet to keep them out.
-    pub fn check(address: SocketAddr) -> Result<(), OutputError> {
-        if address.ip().is_loopback() { Ok(()) } else { Err(OutputError::NotLoopback(address)) }
+    /// Refuses an address that other machines could reach without a token to keep them out.
+    pub fn check(address: SocketAddr, access: &Access) -> Result<(), OutputError> {
+        if address.ip().is_loopback() || access.token.is_some() {
+            Ok(())
+        } else {
+            Err(OutputError::NoToken(address))
+        }
     }
 
     /// Takes the port, so that one in use is found before the camera starts. Port 0 takes a free
     /// one.
-    pub fn bind(address: SocketAddr) -> Result<Self, OutputError> {
-        Self::check(address)?;
+    pub fn bind(address: SocketAddr, access: Access) -> Result<Self, OutputError> {
+        Self::check(address, &access)?;
         // On Unix, std sets SO_REUSEADDR: a port of a daemon that has just ended is free at once,
         // and one that somebody listens on is still refused.
         let refused = |error: Error| match error.kind() {
@@ -99,7 +122,7 @@ impl Web {
         let listener = TcpListener::bind(address).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, access })
     }
 
     /// The address with the port that was taken.
@@ -110,7 +133,7 @@ impl Web {
 
     /// Serves until the returned value is dropped.
     pub fn serve(self, feed: Feed) -> Result<Serving, OutputError> {
-        let Self { listener, address } = self;
+        let Self { listener, address, access } = self;
         let no_thread = |error: Error| OutputError::Thread(error.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -129,7 +152,12 @@ impl Web {
             newest: Mutex::default(),
             recent: Mutex::default(),
             views: Views::default(),
+            asked: Kept::default(),
+            traced: Kept::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            drawing: Arc::new(Semaphore::new(SNAPSHOT_THREADS)),
+            guard: Guard::new(access, address),
+            visitors: Arc::default(),
             snapshot_overlay: Mutex::default(),
         });
         let (stop_drawing, drawing_stopped) = mpsc::channel();
@@ -139,7 +167,9 @@ impl Web {
         let drawn = Arc::clone(&site);
         serving.spawn("web-draw", move || views::draw(&drawn, &slot, &drawing_stopped))?;
         serving.spawn("web", move || {
-            runtime.block_on(connections::serve(listener, routes::router(site), serving_stopped));
+            let visitors = Arc::clone(&site.visitors);
+            let router = routes::router(site);
+            runtime.block_on(connections::serve(listener, router, visitors, serving_stopped));
         })?;
         Ok(serving)
     }
@@ -159,7 +189,11 @@ impl Serving {
     ) -> Result<(), OutputError> {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
-            .spawn(run)
+            .spawn(move || {
+                // Of this thread and those it starts. Where it fails the page is served all the same.
+                let _ = setpriority_process(None, BEHIND_THE_FRAMES);
+                run();
+            })
             .map_err(|error| OutputError::Thread(error.to_string()))?;
         self.threads.push(thread);
         Ok(())
@@ -189,7 +223,12 @@ struct Site {
     newest: Mutex<Option<Arc<Frame>>>,
     recent: Mutex<Recent>,
     views: Views,
+    asked: Kept<Snapshot>,
+    traced: Kept<Bytes>,
     streams: Arc<Semaphore>,
+    drawing: Arc<Semaphore>,
+    guard: Guard,
+    visitors: Arc<Visitors>,
     snapshot_overlay: Mutex<Overlay>,
 }
 
@@ -200,12 +239,65 @@ impl Site {
     fn freshness(&self, newest: Option<&Frame>) -> Freshness {
         Freshness::of(newest, self.clock.now(), self.limits.stale_after())
     }
+    /// A new one ten times a second at most, however many ask: taking one stops the decode thread for a moment, and
+    /// where the processor is scarce this thread may itself be stopped while it does.
+    fn snapshot(&self) -> Snapshot {
+        self.asked.get(self.clock.now(), SNAPSHOT_EVERY, || (self.snapshot)())
+    }
+    /// As [`Self::snapshot`], the last ten seconds as a document.
+    fn trace_json(&self) -> Bytes {
+        self.traced.get(self.clock.now(), TRACE_EVERY, || {
+            let last = (self.trace)().last(trace::SPAN);
+            trace::chrome(&last, &self.facts, &self.snapshot()).to_string().into()
+        })
+    }
+    /// Waits here and not in the queue of the drawing thread, which would draw for clients that have gone. None when
+    /// the page is closed.
+    async fn turn_to_draw(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.drawing).acquire_owned().await.ok()
+    }
+    /// Counts a wrong token, and lets whoever gave it wait: at most as many guesses a second as there are connections.
+    async fn turn_down_wrong_token(&self, peer: Option<Peer>) {
+        let times = self.visitors.refuse(Refusal::WrongToken);
+        // The first, the second, the fourth, ...: somebody who guesses all night must not fill the journal.
+        if times.is_power_of_two() {
+            let peer = peer.map(|peer| peer.0.to_string()).unwrap_or_default();
+            tracing::warn!("a wrong token came from {peer}; {times} since the start");
+        }
+        tokio::time::sleep(WRONG_TOKEN_TIME).await;
+    }
 }
 
+/// An answer that is given again for a while.
+#[derive(Debug)]
+struct Kept<T>(Mutex<Option<(Timestamp, T)>>);
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Kept<T> {
+    fn get(&self, now: Timestamp, every: Duration, make: impl FnOnce() -> T) -> T {
+        let mut kept = self.0.lock().expect(NOT_POISONED);
+        match &*kept {
+            Some((made, value)) if now.since(*made) < every => value.clone(),
+            _ => kept.insert((now, make())).1.clone(),
+        }
+    }
+}
+
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+const TRACE_EVERY: Duration = Duration::from_millis(500);
 /// Watching the picture costs drawing and encoding, at worst once per stream (each in its own
 /// style).
 const MAX_STREAMS: usize = 8;
 /// Pictures asked for one by one are drawn here, beside the streams; more would only wait for the
 /// processor.
 const SNAPSHOT_THREADS: usize = 1;
+/// Niceness: where the processor is scarce, frames go first, by about ten to one.
+const BEHIND_THE_FRAMES: i32 = 10;
+/// A person who has mistyped does not mind; whoever tries them all does.
+const WRONG_TOKEN_TIME: Duration = Duration::from_secs(1);
 const NOT_POISONED: &str = "no code panics while it holds this lock";

@@ -4,25 +4,26 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use futures_util::{StreamExt, stream};
 use image::ExtendedColorType;
 
+use super::connections::Peer;
+use super::guard::LOGIN;
+use super::refusal::Refusal;
 use super::status::Status;
 use super::views::{BOUNDARY_LINE, STREAM_TYPE};
-use super::{NOT_POISONED, Site};
+use super::{NOT_POISONED, Site, login};
 use crate::outputs::exposure::Observer;
 use crate::outputs::metrics::{self, Format, ProcessFigures, Reading};
 use crate::outputs::overlay::{Layer, Opacity, Style};
 use crate::outputs::report::png;
-use crate::outputs::trace;
 
 pub(super) fn router(site: Arc<Site>) -> Router {
     Router::new()
@@ -38,30 +39,22 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/status", get(status))
         .route("/metrics", get(prometheus))
         .route("/trace.json", get(trace_json))
+        .route(LOGIN, get(login::show).post(login::enter))
         .route("/healthz", get(|| file("text/plain", "ok\n")))
         .fallback(not_found)
-        .with_state(site)
-        .layer(middleware::from_fn(guard))
+        .with_state(Arc::clone(&site))
+        .layer(middleware::from_fn_with_state(site, guard))
 }
 
-/// Refuses what this page never needs, and tells browsers to do the same.
-async fn guard(request: Request, next: Next) -> Response {
-    let mut response = if !names_loopback(request.headers()) {
-        sentence(
-            StatusCode::FORBIDDEN,
-            "This page answers only under 127.0.0.1, [::1] or localhost.",
-        )
-    } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refused = sentence(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "This page only shows; it takes GET and HEAD.",
-        );
-        refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        refused
-    } else if !request.body().is_end_stream() {
-        sentence(StatusCode::PAYLOAD_TOO_LARGE, "No request here has a body.")
-    } else {
-        next.run(request).await
+/// Turns away whom the guard refuses, and tells browsers to stay here.
+async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let mut response = match site.guard.judge(&request) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => {
+            let asks_for_page = refusal == Refusal::NoToken && wants_html(&request);
+            let peer = request.extensions().get().copied();
+            turn_away(&site, refusal, asks_for_page, peer).await
+        }
     };
     for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
@@ -69,18 +62,34 @@ async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-/// Any port: the page may be reached through a tunnel.
-fn names_loopback(headers: &HeaderMap) -> bool {
-    let is_loopback = |value: &HeaderValue| {
-        let authority = value.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-        authority.is_some_and(|authority| {
-            let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-            host.eq_ignore_ascii_case("localhost")
-                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        })
+async fn turn_away(
+    site: &Site,
+    refusal: Refusal,
+    asks_for_page: bool,
+    peer: Option<Peer>,
+) -> Response {
+    if refusal == Refusal::WrongToken {
+        site.turn_down_wrong_token(peer).await;
+    } else {
+        site.visitors.refuse(refusal);
+    }
+    let (status, said) = refusal.answer();
+    let mut response = if asks_for_page { login::form(status, "") } else { sentence(status, said) };
+    let (name, value) = match refusal {
+        Refusal::Method => (header::ALLOW, "GET, HEAD"),
+        Refusal::NoToken | Refusal::WrongToken => {
+            (header::WWW_AUTHENTICATE, "Bearer realm=\"qsegment\"")
+        }
+        _ => return response,
     };
-    let mut hosts = headers.get_all(header::HOST).iter().peekable();
-    hosts.peek().is_some() && hosts.all(is_loopback)
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
+}
+
+/// A browser that was sent here, not a script and not a picture in a page.
+fn wants_html(request: &Request) -> bool {
+    let accepted = request.headers().get(header::ACCEPT).map(HeaderValue::as_bytes);
+    accepted.is_some_and(|types| types.starts_with(b"text/html"))
 }
 
 async fn stream_mjpg(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -> Response {
@@ -89,13 +98,12 @@ async fn stream_mjpg(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -
         Err(refused) => return sentence(StatusCode::BAD_REQUEST, &refused),
     };
     let Ok(permit) = Arc::clone(&site.streams).try_acquire_owned() else {
-        return sentence(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Too many are watching; close a page, or ask for /snapshot.png.",
-        );
+        site.visitors.refuse(Refusal::Streams);
+        let (status, said) = Refusal::Streams.answer();
+        return sentence(status, said);
     };
     let Some(parts) = site.views.watch(style) else {
-        return sentence(StatusCode::SERVICE_UNAVAILABLE, "The daemon is stopping.");
+        return stopping();
     };
     let opening = stream::iter([Ok::<_, Infallible>(BOUNDARY_LINE.into())]);
     // Ready when the client has taken the part before; what was drawn meanwhile is skipped.
@@ -112,7 +120,9 @@ async fn snapshot_png(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) 
         Ok(style) => style,
         Err(refused) => return sentence(StatusCode::BAD_REQUEST, &refused),
     };
+    let Some(permit) = site.turn_to_draw().await else { return stopping() };
     let drawn = tokio::task::spawn_blocking(move || {
+        let _drawing = permit;
         let newest = site.newest();
         let freshness = site.freshness(newest.as_deref());
         let mut overlay = site.snapshot_overlay.lock().expect(NOT_POISONED);
@@ -135,7 +145,7 @@ async fn snapshot_png(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) 
 }
 
 async fn status(State(site): State<Arc<Site>>) -> Response {
-    let snapshot = (site.snapshot)();
+    let snapshot = site.snapshot();
     let newest = site.newest();
     let freshness = site.freshness(newest.as_deref());
     let recent = site.recent.lock().expect(NOT_POISONED).rates();
@@ -143,8 +153,8 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     let newest = newest.as_deref().map(|frame| (frame, now));
     let exposure = site.exposure.as_ref().map(Observer::figures);
     let (facts, stale_after) = (&site.facts, site.limits.stale_after());
-    Json(Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure))
-        .into_response()
+    let status = Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure);
+    Json(status.with(site.visitors.figures())).into_response()
 }
 
 async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
@@ -159,6 +169,7 @@ async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Respon
         stale_after: site.limits.stale_after(),
         now: site.clock.now(),
         process: ProcessFigures::read(),
+        visitors: site.visitors.figures(),
     };
     let text = metrics::encode(&reading, &site.facts, format);
     ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
@@ -166,9 +177,10 @@ async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Respon
 
 /// The ten seconds before the request.
 async fn trace_json(State(site): State<Arc<Site>>) -> Response {
+    let Some(permit) = site.turn_to_draw().await else { return stopping() };
     let written = tokio::task::spawn_blocking(move || {
-        let last = (site.trace)().last(trace::SPAN);
-        trace::chrome(&last, &site.facts, &(site.snapshot)()).to_string()
+        let _writing = permit;
+        site.trace_json()
     });
     match written.await {
         Ok(json) => {
@@ -187,6 +199,10 @@ async fn trace_json(State(site): State<Arc<Site>>) -> Response {
     }
 }
 
+fn stopping() -> Response {
+    sentence(StatusCode::SERVICE_UNAVAILABLE, "The daemon is stopping.")
+}
+
 async fn not_found(uri: Uri) -> Response {
     let path = uri.path();
     sentence(StatusCode::NOT_FOUND, &format!("There is no {path} here; the page is at /."))
@@ -196,7 +212,7 @@ async fn file(media_type: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, media_type)], text).into_response()
 }
 
-fn sentence(status: StatusCode, sentence: &str) -> Response {
+pub(super) fn sentence(status: StatusCode, sentence: &str) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     (status, headers, format!("{sentence}\n")).into_response()
 }
@@ -232,10 +248,11 @@ const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    // Nothing to other sites. "no-referrer" would take the Origin off our own form, too.
+    (header::REFERRER_POLICY, "same-origin"),
     // Fundus pictures identify people: no other site's page may embed them.
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),

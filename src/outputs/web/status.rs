@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::visitors::VisitorFigures;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
 use crate::outputs::figures::power::PowerFigures;
@@ -51,6 +52,8 @@ pub(super) struct Status<'a> {
     /// Connector, mode and how picture and mask get there; null where there is no screen.
     screen: Option<&'a str>,
     last_error: Option<&'a str>,
+    /// Who is connected to the page, and how many were turned away, by reason.
+    http: Option<VisitorFigures>,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,7 +120,11 @@ impl<'a> Status<'a> {
             power: snapshot.power.iter().map(PowerFigures::from).collect(),
             screen: snapshot.screen.as_deref(),
             last_error: snapshot.last_error.as_deref(),
+            http: None,
         }
+    }
+    pub(super) fn with(self, http: VisitorFigures) -> Self {
+        Self { http: Some(http), ..self }
     }
 }
 

@@ -52,7 +52,7 @@ fn sample_rates(site: &Site) {
     let now = site.clock.now();
     let due = site.recent.lock().expect(NOT_POISONED).is_due(now);
     if due {
-        let counters = (site.snapshot)().counters;
+        let counters = site.snapshot().counters;
         site.recent.lock().expect(NOT_POISONED).push(now, counters);
     }
 }

@@ -183,6 +183,8 @@ function show(status) {
 async function poll() {
   try {
     const answer = await fetch("/status", { signal: AbortSignal.timeout(ANSWER_MS) });
+    // A new token: the page asks for it.
+    if (answer.status === 401) location.reload();
     if (!answer.ok) throw new Error(answer.statusText);
     show(await answer.json());
     connected = true;
