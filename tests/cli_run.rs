@@ -310,6 +310,9 @@ fn json_is_the_whole_of_standard_output() {
     let document: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(document["version"], 1);
     assert_eq!(document["counters"]["buffers"], 10);
+    let first_mask = &document["timing"]["start_to_first_mask"];
+    assert!(first_mask["value"].as_f64().unwrap() > 0.0, "{first_mask}");
+    assert_eq!((&first_mask["unit"], &first_mask["quality"]), (&"ms".into(), &"measured".into()));
 }
 
 #[test]

@@ -37,7 +37,7 @@ use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use qsegment::outputs::OutputError;
 use qsegment::outputs::exposure::{Exposing, Observer};
-use qsegment::outputs::figures::Facts;
+use qsegment::outputs::figures::{Facts, milliseconds};
 use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::record::{self, Recorder};
@@ -46,7 +46,7 @@ use qsegment::outputs::socket::{self, Socket};
 use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::{Frame, Options, Pipeline, RunError, Snapshot};
 use qsegment::source::FrameSource;
-use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::clock::{Clock, StopSignal, since_process_start};
 use qsegment::source::imx500::Sensor;
 use qsegment::source::imx500::exposure::{Controller, WhiteBalanceMode};
 use qsegment::source::replay::Recording;
@@ -307,7 +307,9 @@ pub(super) fn to_the_end(
         .transpose()?;
 
     let mut last = None;
+    let mut to_first_mask = None;
     while let Some(frame) = newest.take() {
+        to_first_mask = to_first_mask.or_else(since_process_start);
         last = Some(frame);
     }
     let ended = running.wait();
@@ -343,6 +345,7 @@ pub(super) fn to_the_end(
         exposure: exposure.as_ref().map(Observer::figures),
         ..Report::new(&snapshot, &opened.facts, time, last.as_deref())
     };
+    report.timing.start_to_first_mask.value = to_first_mask.map(milliseconds);
     report.timing.recording = watch.recording.as_ref().map(record::Observer::figures);
     let Opened { facts, folder, dumped, .. } = opened;
     Ok(Ended { report, snapshot, last, failure, folder, dumped, facts, time, watch })

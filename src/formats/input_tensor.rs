@@ -127,7 +127,6 @@ impl InputLayout {
     pub fn to_rgb(&self, planar: &[u8], order: ColourOrder, into: &mut Vec<u8>) {
         let plane_len = self.height * self.width;
         let sign = if self.signed { 0x80 } else { 0 };
-        into.clear();
         into.resize(plane_len * 3, 0);
         let plane = |index: usize| planar.get(index * plane_len..).unwrap_or_default();
         let (red, green, blue) = match (self.channels, order) {
@@ -136,6 +135,9 @@ impl InputLayout {
             (_, ColourOrder::Bgr) => (plane(2), plane(1), plane(0)),
         };
         let (pixels, _) = into.as_chunks_mut::<3>();
+        // Only what is not written below: clearing all of it took longer than writing it (perf, 640 x 640).
+        let given = red.len().min(green.len()).min(blue.len()).min(plane_len);
+        pixels[given..].fill([0; 3]);
         for (((pixel, red), green), blue) in pixels.iter_mut().zip(red).zip(green).zip(blue) {
             *pixel = [red ^ sign, green ^ sign, blue ^ sign];
         }

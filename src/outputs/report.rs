@@ -116,6 +116,8 @@ pub struct Timing {
     pub elapsed_s: f64,
     /// Stages in which the host clock had a part.
     pub stages: Vec<StageFigures>,
+    /// From the start of the process to the first published mask.
+    pub start_to_first_mask: Figure,
     /// Host time over sensor time.
     pub slow_motion_factor: Figure,
     /// Connector, mode and how picture and mask get there; none without a screen.
@@ -220,6 +222,14 @@ impl Timing {
             started: humantime::format_rfc3339_seconds(time.started).to_string(),
             elapsed_s: time.elapsed.as_secs_f64(),
             stages: stages.into_iter().map(StageFigures::from).collect(),
+            // Whoever watched the run knows; a report alone does not.
+            start_to_first_mask: Figure {
+                value: None,
+                unit: "ms",
+                quality: Quality::Measured,
+                definition: "from the start of the process, by the kernel's record in ticks of 10 ms, to the \
+                             first published frame; the sensor's own time to it is in it, an upload too",
+            },
             slow_motion_factor: Figure {
                 value: sensor_time(snapshot)
                     .map(|covered| time.elapsed.as_secs_f64() / covered.as_secs_f64()),

@@ -133,6 +133,25 @@ pub fn processor_time() -> Duration {
     Duration::try_from(used).expect("it starts at 0 and never goes back")
 }
 
+/// How long ago this process was started, by the kernel's own record, so that whatever ran before the first line
+/// of this program is in it; too long by less than [`TICK`]. None where no `/proc` tells.
+#[must_use]
+pub fn since_process_start() -> Option<Duration> {
+    let now = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;
+    now.checked_sub(started_after_boot(&std::fs::read_to_string("/proc/self/stat").ok()?)?)
+}
+
+/// Field 22, `starttime`, of proc_pid_stat(5): ticks from boot to the start of the process.
+fn started_after_boot(stat: &str) -> Option<Duration> {
+    // The second field is a name in brackets, which may itself have spaces and brackets in it.
+    let (_, from_third) = stat.rsplit_once(')')?;
+    let ticks: u32 = from_third.split_whitespace().nth(22 - 3)?.parse().ok()?;
+    TICK.checked_mul(ticks)
+}
+
+/// Of the times in `/proc`: USER_HZ is 100 on every architecture that this runs on.
+const TICK: Duration = Duration::from_millis(10);
+
 /// Nanoseconds of CLOCK_MONOTONIC, the clock by which drivers stamp buffers.
 fn kernel_now() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
@@ -210,6 +229,20 @@ mod tests {
         assert_eq!(clock.clone().wait_until(Timestamp(70)), Waited::Reached);
         assert_eq!(clock.wait_until(Timestamp(30)), Waited::Reached);
         assert_eq!(clock.now(), Timestamp(70));
+    }
+
+    #[test]
+    fn start_of_a_process_is_its_twenty_second_field_whatever_its_name() {
+        let fields = "S 1 2 3 0 -1 4194560 5 0 0 0 7 8 0 0 20 0 9 0 123456 1000 10";
+        for name in ["qsegment", "a b", "a) S (b"] {
+            let stat = format!("4711 ({name}) {fields}");
+            assert_eq!(started_after_boot(&stat), Some(Duration::from_millis(1_234_560)), "{name}");
+        }
+        for cut in ["", "4711 (qsegment", "4711 (qsegment) S 1 2"] {
+            assert_eq!(started_after_boot(cut), None, "{cut}");
+        }
+        let (before, after) = (since_process_start().unwrap(), since_process_start().unwrap());
+        assert!(before <= after && after < HOUR);
     }
 
     #[test]

@@ -150,6 +150,7 @@ fn rates_are_on_the_sensor_clock() {
     assert_eq!(written["rates"]["tensors"]["value"], 15.0);
     assert_eq!(written["rates"]["tensors"]["quality"], "simulated");
     assert_eq!(written["timing"]["slow_motion_factor"]["value"], 0.5);
+    assert_eq!(written["timing"]["start_to_first_mask"]["value"], Value::Null);
     let mut nothing_came = snapshot();
     nothing_came.sensor_span = None;
     let written =

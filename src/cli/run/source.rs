@@ -54,9 +54,10 @@ pub(crate) struct SourceArgs {
     /// Whether tensors come as late as the network takes in the sensor
     #[arg(long)]
     timing: Option<Switch>,
-    /// Inject a fault, NAME[:FIRST-LAST][:every=FRAMES]; may be given more than once. Names: dropped-tensor,
-    /// invalid-flag, counter-jump, counter-wrap, truncated-buffer, corrupt-ap-params, stalled-source,
-    /// lost-buffer; and, each until it is recovered, lost-network, silent-sensor, gone-camera
+    /// Inject a fault, NAME[:FIRST-LAST][:every=FRAMES], or :random=FRAMES for one in so many on average, by the
+    /// seed; may be given more than once. Names: dropped-tensor, invalid-flag, counter-jump, counter-wrap,
+    /// truncated-buffer, corrupt-ap-params, stalled-source, lost-buffer; and, each until it is recovered,
+    /// lost-network, silent-sensor, gone-camera
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<FaultPlan>,
 }

@@ -6,7 +6,15 @@
 //!
 //!   frames      0 ........ from  +n  +n  +n .. to ........      a fault falls due at from, from + n, ... to;
 //!                           x    x   x   x     x                it strikes the first buffer that it can hurt
+//!
+//!   name[:from-to][:random=n]     such as   stalled-source:0-999999:random=500
+//!
+//!   frames      0 ........ from  +n  +n  +n .. to ........      once in every n frames, at a seeded place in the
+//!                             x  x     x  x                     first half of them
 //! ```
+//!
+//! So two random ones of a plan are never closer than half of n: one that has to be told from the one before
+//! it, as a jump of the counter has to be, can be. Faults of different plans meet wherever they happen to.
 //!
 //! A dropped tensor, for instance, waits for a buffer in which an output was due, and of several that
 //! damage bytes only one strikes a buffer: the others wait for the next. Lengths and bytes are chosen by
@@ -15,7 +23,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// What goes wrong.
@@ -97,12 +105,38 @@ impl fmt::Display for Fault {
 pub struct FaultPlan {
     /// What goes wrong.
     pub fault: Fault,
-    /// First frame at which it falls due.
+    /// First frame at which it may fall due.
     pub from_frame: u64,
     /// Last frame at which it may.
     pub to_frame: u64,
-    /// Frames from one time to the next; 0 is taken as 1.
-    pub every: u64,
+    /// From one time to the next.
+    pub spacing: Spacing,
+}
+
+/// From one time at which a fault falls due to the next, in frames; 0 is taken as 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spacing {
+    /// Always so many, from the first frame on.
+    Every(u64),
+    /// So many on average, half as many to one and a half times as many, by the seed.
+    Random(u64),
+}
+
+impl Spacing {
+    fn frames(self) -> u64 {
+        match self {
+            Self::Every(frames) | Self::Random(frames) => frames.max(1),
+        }
+    }
+}
+
+impl fmt::Display for Spacing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Every(frames) => write!(f, "every={frames}"),
+            Self::Random(frames) => write!(f, "random={frames}"),
+        }
+    }
 }
 
 impl FaultPlan {
@@ -111,27 +145,14 @@ impl FaultPlan {
     #[must_use]
     pub fn new(fault: Fault) -> Self {
         let to_frame = if fault.lasts() { 60 } else { 120 };
-        Self { fault, from_frame: 60, to_frame, every: 10 }
-    }
-
-    /// How often it has fallen due up to and including `frame`.
-    fn times_until(&self, frame: u64) -> u64 {
-        if frame < self.from_frame || self.to_frame < self.from_frame {
-            return 0;
-        }
-        let times = |last: u64| (last - self.from_frame) / self.every.max(1) + 1;
-        match self.fault {
-            // The counter passes 255 once; the plan says where.
-            Fault::CounterWrap => 1,
-            _ => times(frame.min(self.to_frame)),
-        }
+        Self { fault, from_frame: 60, to_frame, spacing: Spacing::Every(10) }
     }
 }
 
 impl fmt::Display for FaultPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { fault, from_frame, to_frame, every } = self;
-        write!(f, "{fault}:{from_frame}-{to_frame}:every={every}")
+        let Self { fault, from_frame, to_frame, spacing } = self;
+        write!(f, "{fault}:{from_frame}-{to_frame}:{spacing}")
     }
 }
 
@@ -144,9 +165,10 @@ pub enum FaultPlanError {
         /// What was given.
         name: String,
     },
-    /// A part after the name is neither frames nor `every=`.
+    /// A part after the name is neither frames nor `every=` nor `random=`.
     #[error(
-        "fault \"{fault}\": \"{part}\" is no {wanted}; write {fault}, {fault}:60-120 or {fault}:60-120:every=10"
+        "fault \"{fault}\": \"{part}\" is no {wanted}; write {fault}, {fault}:60-120, {fault}:60-120:every=10 \
+         or {fault}:0-9999:random=100"
     )]
     Part {
         /// The fault named.
@@ -171,12 +193,14 @@ impl FromStr for FaultPlan {
         let mut plan = Self::new(fault);
         for part in parts {
             let wrong = |wanted| FaultPlanError::Part { fault, part: part.to_owned(), wanted };
-            if let Some(every) = part.strip_prefix("every=") {
-                plan.every = every
-                    .parse()
-                    .ok()
-                    .filter(|&every| every > 0)
-                    .ok_or_else(|| wrong("number of frames, 1 or more"))?;
+            let frames = |number: &str| {
+                let frames = number.parse().ok().filter(|&frames: &u64| frames > 0);
+                frames.ok_or_else(|| wrong("number of frames, 1 or more"))
+            };
+            if let Some(number) = part.strip_prefix("every=") {
+                plan.spacing = Spacing::Every(frames(number)?);
+            } else if let Some(number) = part.strip_prefix("random=") {
+                plan.spacing = Spacing::Random(frames(number)?);
             } else {
                 let (from, to) = part
                     .split_once('-')
@@ -202,6 +226,8 @@ pub struct Faults {
 #[derive(Debug)]
 struct Planned {
     plan: FaultPlan,
+    /// Of its random places.
+    seed: u64,
     /// How many of the times it fell due have been dealt with.
     settled: u64,
     struck: u64,
@@ -214,7 +240,13 @@ impl Faults {
         let jump = rng.random_range(JUMPS);
         let wrap = plans.iter().find(|plan| plan.fault == Fault::CounterWrap);
         let first_count = wrap.map_or(0, |plan| low_byte(255_u64.wrapping_sub(plan.from_frame)));
-        let plans = plans.iter().map(|&plan| Planned { plan, settled: 0, struck: 0 }).collect();
+        let planned = |&plan: &FaultPlan| {
+            // Nothing is drawn for the others: what they do by a seed stays as it was.
+            let is_random = matches!(plan.spacing, Spacing::Random(_));
+            let seed = if is_random { rng.next_u64() } else { 0 };
+            Planned { plan, seed, settled: 0, struck: 0 }
+        };
+        let plans = plans.iter().map(planned).collect();
         Self { plans, rng, first_count, jump }
     }
 
@@ -225,7 +257,7 @@ impl Faults {
             .plans
             .iter()
             .filter(|planned| planned.plan.fault == Fault::CounterJump)
-            .map(|planned| planned.plan.times_until(frame))
+            .map(|planned| planned.times_until(frame))
             .sum();
         self.first_count
             .wrapping_add(low_byte(frame))
@@ -237,7 +269,7 @@ impl Faults {
     pub fn strikes(&mut self, fault: Fault, frame: u64) -> bool {
         let mut strikes = false;
         for planned in self.plans.iter_mut().filter(|planned| planned.plan.fault == fault) {
-            let due = planned.plan.times_until(frame);
+            let due = planned.times_until(frame);
             if due > planned.settled {
                 planned.settled = due;
                 planned.struck += 1;
@@ -279,6 +311,33 @@ impl Faults {
     }
 }
 
+impl Planned {
+    /// How often it has fallen due up to and including `frame`.
+    fn times_until(&self, frame: u64) -> u64 {
+        let FaultPlan { fault, from_frame, to_frame, spacing } = self.plan;
+        if frame < from_frame || to_frame < from_frame {
+            return 0;
+        }
+        if fault == Fault::CounterWrap {
+            // The counter passes 255 once; the plan says where.
+            return 1;
+        }
+        let passed = frame.min(to_frame) - from_frame;
+        let (stretches, into_the_next) = (passed / spacing.frames(), passed % spacing.frames());
+        let place = match spacing {
+            Spacing::Every(_) => 0,
+            Spacing::Random(_) => self.place(stretches, spacing.frames() / 2),
+        };
+        stretches + u64::from(place <= into_the_next)
+    }
+
+    /// Where in a stretch it falls due, from 0 to `last`. Drawn anew each time it is asked for, since a frame's
+    /// counter is asked for long after the frame, and the answer must not depend on when.
+    fn place(&self, stretch: u64, last: u64) -> u64 {
+        ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(stretch)).random_range(0..=last)
+    }
+}
+
 fn low_byte(value: u64) -> u8 {
     value.to_le_bytes()[0]
 }
@@ -312,8 +371,8 @@ mod tests {
     fn name_alone_means_seven_times_in_the_third_and_fourth_second() {
         for fault in Fault::ALL {
             let plan: FaultPlan = fault.name().parse().unwrap();
-            let to_frame = if fault.lasts() { 60 } else { 120 };
-            assert_eq!(plan, FaultPlan { fault, from_frame: 60, to_frame, every: 10 });
+            let (to_frame, spacing) = (if fault.lasts() { 60 } else { 120 }, Spacing::Every(10));
+            assert_eq!(plan, FaultPlan { fault, from_frame: 60, to_frame, spacing });
         }
         let mut faults = faults(&["dropped-tensor"]);
         let frames = struck(&mut faults, Fault::DroppedTensor, 0..300);
@@ -324,12 +383,38 @@ mod tests {
     #[test]
     fn frames_and_every_are_read_and_written() {
         let plan: FaultPlan = "truncated-buffer:5-9:every=2".parse().unwrap();
-        let wanted =
-            FaultPlan { fault: Fault::TruncatedBuffer, from_frame: 5, to_frame: 9, every: 2 };
-        assert_eq!(plan, wanted);
+        let (fault, spacing) = (Fault::TruncatedBuffer, Spacing::Every(2));
+        assert_eq!(plan, FaultPlan { fault, from_frame: 5, to_frame: 9, spacing });
         assert_eq!(plan.to_string().parse::<FaultPlan>().unwrap(), plan);
-        let plan: FaultPlan = "lost-buffer:every=20".parse().unwrap();
-        assert_eq!((plan.from_frame, plan.to_frame, plan.every), (60, 120, 20));
+        let plan: FaultPlan = "lost-buffer:random=20".parse().unwrap();
+        let (fault, spacing) = (Fault::LostBuffer, Spacing::Random(20));
+        assert_eq!(plan, FaultPlan { fault, from_frame: 60, to_frame: 120, spacing });
+        assert_eq!(plan.to_string().parse::<FaultPlan>().unwrap(), plan);
+    }
+
+    #[test]
+    fn random_faults_fall_due_once_in_every_stretch_half_a_stretch_apart() {
+        let plans = ["stalled-source:100-2099:random=40", "lost-buffer:100-2099:random=40"];
+        let mut faults = faults(&plans);
+        let stalls = struck(&mut faults, Fault::StalledSource, 0..5000);
+        assert_eq!(stalls.len(), 50);
+        for (stretch, &frame) in (0_u64..).zip(&stalls) {
+            let place = frame - (100 + stretch * 40);
+            assert!(place <= 20, "{frame} in stretch {stretch}");
+        }
+        let apart: Vec<u64> = stalls.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!(apart.iter().all(|apart| (20..=60).contains(apart)), "{apart:?}");
+        assert!(apart.iter().any(|&apart| apart < 35) && apart.iter().any(|&apart| apart > 45));
+        assert_ne!(stalls, struck(&mut faults, Fault::LostBuffer, 0..5000), "each has its own");
+    }
+
+    #[test]
+    fn random_counter_jumps_where_it_is_counted() {
+        let mut faults = faults(&["counter-jump:10-999:random=30"]);
+        let jumps = struck(&mut faults, Fault::CounterJump, 0..1000);
+        let step = |frame| faults.frame_count(frame).wrapping_sub(faults.frame_count(frame - 1));
+        assert_eq!(jumps, (1..1000).filter(|&frame| step(frame) != 1).collect::<Vec<u64>>());
+        assert_eq!(jumps.len(), 33);
     }
 
     #[test]
@@ -344,11 +429,17 @@ mod tests {
         assert_eq!(
             said("lost-buffer:9-5"),
             "fault \"lost-buffer\": \"9-5\" is no range of frames, first-last; write lost-buffer, \
-             lost-buffer:60-120 or lost-buffer:60-120:every=10"
+             lost-buffer:60-120, lost-buffer:60-120:every=10 or lost-buffer:0-9999:random=100"
         );
-        for text in
-            ["", "lost-buffer:", "lost-buffer:every=0", "lost-buffer:every=x", "lost-buffer:7"]
-        {
+        for text in [
+            "",
+            "lost-buffer:",
+            "lost-buffer:every=0",
+            "lost-buffer:every=x",
+            "lost-buffer:random=0",
+            "lost-buffer:random=0.1",
+            "lost-buffer:7",
+        ] {
             assert!(text.parse::<FaultPlan>().is_err(), "{text}");
         }
     }
