@@ -6,9 +6,11 @@ mod environment;
 mod exposure;
 mod file;
 mod hdmi;
+mod mqtt;
 mod power;
 mod record;
 mod recovery;
+mod secret;
 mod socket;
 mod web;
 
@@ -36,6 +38,7 @@ use super::builtin::BuiltIn;
 
 pub(crate) use exposure::{Exposure, WhiteBalance};
 pub(crate) use hdmi::{DisplayOutput, Hdmi};
+pub(crate) use mqtt::{BrokerUrl, Mqtt};
 pub(crate) use power::{Instruments, Power};
 pub(crate) use record::Record;
 pub(crate) use recovery::Recovery;
@@ -65,6 +68,7 @@ pub(crate) struct Config {
     pub(crate) record: Record,
     pub(crate) recovery: Recovery,
     pub(crate) socket: Socket,
+    pub(crate) mqtt: Mqtt,
 }
 
 /// Where frames come from. Mode and inference window hold for the camera and the simulated sensor, all
@@ -208,6 +212,7 @@ impl Config {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.source.inference_window.0.check().context("source.inference_window")?;
         self.record.check()?;
+        self.mqtt.check()?;
         self.recovery.check()?;
         self.socket.check()?;
         self.web.check()

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::config::{DisplayOutput, Instruments, Listen, NetworkFile, Pace};
+use super::config::{BrokerUrl, DisplayOutput, Instruments, Listen, NetworkFile, Pace};
 use super::out::Out;
 use super::run::condition::Condition;
 use super::run::recorded::Replayed;
@@ -63,6 +63,7 @@ pub(crate) fn replay(
             // What the command line asks for comes over this.
             config.web.listen = Listen::Off;
             config.hdmi.output = DisplayOutput::Off;
+            config.mqtt.broker = BrokerUrl::default();
         }
         Ok(config)
     });

@@ -8,6 +8,7 @@
 //!   latency-log   every count of every second, where that is wanted     (latency_log.rs)
 //!   capture, decode   the pipeline's own          web, hdmi, socket   the outputs' own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
+//!   mqtt, mqtt-frames   publish measurements and health, where there is a broker
 //!   record     writes what the source gave, where that is wanted
 //!   power-...  one an instrument for power
 //! ```
@@ -39,6 +40,7 @@ use qsegment::outputs::OutputError;
 use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::{Facts, milliseconds};
 use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
+use qsegment::outputs::mqtt;
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::record::{self, Recorder};
 use qsegment::outputs::report::{Report, ReportFolder, RunTime};
@@ -230,6 +232,7 @@ pub(super) fn to_the_end(
         .transpose()?;
     let exposure = exposing.as_ref().map(Exposing::observer);
     let on_screen = opened.hdmi.is_some().then(|| pipeline.latest("hdmi"));
+    let measured = opened.mqtt.is_some().then(|| pipeline.latest("mqtt"));
     let published = opened.recorder.as_ref().map(|recorder| recorder.published(&mut pipeline));
     let started = opened.started;
     let began = host_clock.now();
@@ -251,7 +254,22 @@ pub(super) fn to_the_end(
         screen: None,
         recording: recording.as_ref().map(record::Recording::observer),
         socket: None,
+        mqtt: None,
     };
+    let publishing = match (opened.mqtt, measured) {
+        (Some(options), Some(slot)) => {
+            let feed = mqtt::Feed {
+                slot,
+                snapshot: watched(&watch, Watch::snapshot),
+                facts: opened.facts.clone(),
+                clock: host_clock.clone(),
+                limits: Arc::clone(&limits),
+            };
+            Some(mqtt::start(options, feed)?)
+        }
+        _ => None,
+    };
+    watch.mqtt = publishing.as_ref().map(mqtt::Publishing::observer);
     let showing = match (opened.hdmi, on_screen) {
         (Some(display), Some(slot)) => {
             let showing = display.about(&opened.facts).show(hdmi::Feed {
@@ -286,6 +304,7 @@ pub(super) fn to_the_end(
                 clock: host_clock.clone(),
                 limits: Arc::clone(&limits),
                 exposure: exposure.clone(),
+                mqtt: watch.mqtt.clone(),
             })?;
             say_address(&serving, form, out)?;
             Some(serving)
@@ -322,6 +341,7 @@ pub(super) fn to_the_end(
     drop(on_socket);
     drop(exposing);
     drop(showing);
+    drop(publishing);
     log_stop.raise();
     if let Some(logging) = logging {
         logging.join().map_err(|_| anyhow!("the latency-log thread has panicked"))?;
@@ -397,6 +417,7 @@ struct Opened {
     folder: Option<ReportFolder>,
     dumped: Option<Dumped>,
     recorder: Option<Recorder>,
+    mqtt: Option<mqtt::Options>,
     /// When the run begins, or was recorded.
     started: SystemTime,
 }
@@ -417,6 +438,7 @@ impl Opened {
         };
         let socket = config.socket.options().map(Socket::claim).transpose();
         let socket = socket.map_err(OutputError::from)?;
+        let mqtt = config.mqtt.options().map_err(Failure::configuration)?;
         let hdmi = display(config, args.hdmi.is_some())?;
         if let Some(path) = &args.dump_metadata {
             write::can_write(path)?;
@@ -466,6 +488,7 @@ impl Opened {
             folder,
             dumped,
             recorder,
+            mqtt,
             started,
         })
     }

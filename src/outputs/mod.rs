@@ -8,6 +8,7 @@
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
 //!   histograms, stamps     --> latency_log, trace   for HdrHistogram's tools, for Chrome and Perfetto
 //!   every RawFrame, Bounded<Arc<Frame>> --> record   MCAP files: the sensor's bytes, and what came of them
+//!   LatestSlot<Arc<Frame>> --> mqtt      measurements and health, to a broker where many cameras meet
 //!   Report, others' figures --> system_report   system.md, system.json, system.html of `qsegment bench system`
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
 //! ```
@@ -20,6 +21,7 @@ pub mod figures;
 pub mod hdmi;
 pub mod latency_log;
 pub mod metrics;
+pub mod mqtt;
 pub mod overlay;
 mod recent;
 pub mod record;
@@ -100,4 +102,7 @@ pub enum OutputError {
     /// A bug.
     #[error("the record thread has panicked; this is a bug, the recording ends before the run")]
     RecordPanicked,
+    /// The system gives no thread.
+    #[error("cannot start the mqtt threads: {0}; is a limit on processes or memory reached?")]
+    MqttThread(String),
 }

@@ -37,6 +37,7 @@ impl Page {
             clock: clock.clone(),
             limits: Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1))),
             exposure: None,
+            mqtt: None,
         };
         Self { serving: web.serve(feed).unwrap(), slot, clock }
     }

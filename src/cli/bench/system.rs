@@ -19,7 +19,7 @@ use qsegment::pipeline::latency::Stage;
 use qsegment::source::clock::{Clock, StopSignal};
 
 use super::{emulator, machine};
-use crate::cli::config::{Config, DisplayOutput};
+use crate::cli::config::{BrokerUrl, Config, DisplayOutput};
 use crate::cli::out::Out;
 use crate::cli::run::{self, RunArgs, SourceArgs};
 use crate::cli::{Failure, Form, network};
@@ -54,7 +54,9 @@ pub(crate) fn system(
     let folder = SystemReportFolder::prepare(&args.report)?;
     let input_size = args.source.input_size();
     let run = RunArgs::unwatched(args.frames, args.source, args.hdmi);
-    let config = run.over(config);
+    let mut config = run.over(config);
+    // Whoever listens there waits for a camera, not for a benchmark.
+    config.mqtt.broker = BrokerUrl::default();
     let chosen = network::load(&config.network, input_size)?;
     let network = &chosen.network;
 

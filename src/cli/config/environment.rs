@@ -29,9 +29,15 @@ pub(super) fn over(
     }
     // The environment has no order; of two that are wrong the same one is always named.
     set.sort();
-    set.into_iter().try_fold(config, |config, (name, key, value)| {
+    let any = !set.is_empty();
+    let config = set.into_iter().try_fold(config, |config, (name, key, value)| {
         with(&config, &key, &value).with_context(|| named(&name))
-    })
+    })?;
+    if any {
+        // At the end, since one variable may only be right with another.
+        config.check().context("environment")?;
+    }
+    Ok(config)
 }
 
 fn named(variable: &str) -> String {
@@ -70,7 +76,6 @@ fn with(config: &Config, key: &str, text: &str) -> anyhow::Result<Config> {
     let config = Config::deserialize(table).map_err(|error| {
         anyhow::anyhow!(error.message().lines().next().unwrap_or("").to_owned())
     })?;
-    config.check()?;
     Ok(config)
 }
 
@@ -135,6 +140,16 @@ mod tests {
             refusal("QSEGMENT_PIPELINE_TRESHOLD", "0.5"),
             "environment variable QSEGMENT_PIPELINE_TRESHOLD: unknown key `pipeline.treshold`; \
              did you mean `pipeline.threshold`?"
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_found_when_all_are_set() {
+        let pair = [("QSEGMENT_MQTT_PASSWORD_FILE", "/password"), ("QSEGMENT_MQTT_USER", "camera")];
+        assert_eq!(set(&pair).unwrap().mqtt.user, "camera");
+        assert_eq!(
+            refusal(pair[0].0, pair[0].1),
+            "environment: mqtt.password_file: a password without a user; set mqtt.user too"
         );
     }
 

@@ -55,7 +55,9 @@ impl Clocks {
             return Self { host: real.clone(), replay: real };
         };
         let replay = Clock::simulated(stop.clone());
-        let watched = config.web.listen != Listen::Off || config.hdmi.output != DisplayOutput::Off;
+        let watched = config.web.listen != Listen::Off
+            || config.hdmi.output != DisplayOutput::Off
+            || config.mqtt.broker.is_given();
         Self { host: if watched { real } else { replay.clone() }, replay }
     }
 }

@@ -3,7 +3,7 @@
 //! The pipeline knows neither what was shown nor what was spent; those who do know are asked here.
 
 use qsegment::outputs::metrics::Counted;
-use qsegment::outputs::{hdmi, record, socket};
+use qsegment::outputs::{hdmi, mqtt, record, socket};
 use qsegment::pipeline::latency::StageHistogram;
 use qsegment::pipeline::metering::Meters;
 use qsegment::pipeline::trace::Trace;
@@ -19,6 +19,8 @@ pub(super) struct Watch {
     pub(super) recording: Option<record::Observer>,
     /// None where no socket is served.
     pub(super) socket: Option<socket::Observer>,
+    /// None where nothing is published.
+    pub(super) mqtt: Option<mqtt::Observer>,
 }
 
 impl Watch {
@@ -32,6 +34,9 @@ impl Watch {
         }
         if let Some(recording) = &self.recording {
             snapshot.queue_drops.extend(recording.dropped());
+        }
+        if let Some(mqtt) = &self.mqtt {
+            snapshot.queue_drops.extend(mqtt.dropped());
         }
         snapshot
     }

@@ -8,8 +8,8 @@ use crate::source::recovery::Remedy;
 
 pub(super) fn figures(families: &mut Families<'_, '_>, recovery: &Recovery) -> Result<(), Error> {
     let Recovery { counts, trying, camera_cycles } = recovery;
-    let steps = Remedy::ALL
-        .map(|remedy| (vec![("remedy", remedy.name())], counts.steps[remedy as usize]));
+    let steps =
+        Remedy::ALL.map(|remedy| (vec![("remedy", remedy.name())], counts.steps[remedy as usize]));
     families.counters(STEPS, steps)?;
     families.counter(FAILED_STEPS, counts.failed_steps)?;
     families.counter(RECOVERIES, counts.recovered)?;

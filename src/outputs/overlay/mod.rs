@@ -41,7 +41,12 @@ impl Freshness {
     /// Freshness of the newest frame at `now` on the host clock.
     #[must_use]
     pub fn of(newest: Option<&Frame>, now: Timestamp, stale_after: Duration) -> Self {
-        match newest.map(|frame| frame.stamps.age_at(now)) {
+        Self::at_age(newest.map(|frame| frame.stamps.age_at(now)), stale_after)
+    }
+    /// Freshness of a picture of this age; none where there is no picture.
+    #[must_use]
+    pub fn at_age(age: Option<Duration>, stale_after: Duration) -> Self {
+        match age {
             None => Self::NoSignal,
             Some(age) if age <= stale_after => Self::Live,
             Some(age) if age <= stale_after.max(NO_SIGNAL_AFTER) => Self::Stale { age },

@@ -39,6 +39,7 @@ use super::OutputError;
 use super::exposure;
 use super::figures::Facts;
 use super::metrics::Counted;
+use super::mqtt;
 use super::overlay::{Freshness, Overlay};
 use super::recent::Recent;
 use super::trace;
@@ -82,6 +83,8 @@ pub struct Feed {
     pub limits: Arc<Limits>,
     /// What exposure and white balance are doing, where there is a camera.
     pub exposure: Option<exposure::Observer>,
+    /// Where the connection to the broker stands, where there is one.
+    pub mqtt: Option<mqtt::Observer>,
 }
 
 impl fmt::Debug for Feed {
@@ -140,7 +143,7 @@ impl Web {
             .max_blocking_threads(SNAPSHOT_THREADS)
             .build()
             .map_err(no_thread)?;
-        let Feed { slot, snapshot, counted, trace, facts, clock, limits, exposure } = feed;
+        let Feed { slot, snapshot, counted, trace, facts, clock, limits, exposure, mqtt } = feed;
         let site = Arc::new(Site {
             snapshot,
             counted,
@@ -149,6 +152,7 @@ impl Web {
             clock,
             limits,
             exposure,
+            mqtt,
             newest: Mutex::default(),
             recent: Mutex::default(),
             views: Views::default(),
@@ -220,6 +224,7 @@ struct Site {
     clock: Clock,
     limits: Arc<Limits>,
     exposure: Option<exposure::Observer>,
+    mqtt: Option<mqtt::Observer>,
     newest: Mutex<Option<Arc<Frame>>>,
     recent: Mutex<Recent>,
     views: Views,

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
@@ -22,6 +22,7 @@ use super::views::{BOUNDARY_LINE, STREAM_TYPE};
 use super::{NOT_POISONED, Site, login};
 use crate::outputs::exposure::Observer;
 use crate::outputs::metrics::{self, Format, ProcessFigures, Reading};
+use crate::outputs::mqtt;
 use crate::outputs::overlay::{Layer, Opacity, Style};
 use crate::outputs::report::png;
 
@@ -154,7 +155,8 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     let exposure = site.exposure.as_ref().map(Observer::figures);
     let (facts, stale_after) = (&site.facts, site.limits.stale_after());
     let status = Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure);
-    Json(status.with(site.visitors.figures())).into_response()
+    let mqtt = site.mqtt.as_ref().map(mqtt::Observer::figures);
+    Json(status.with(site.visitors.figures(), mqtt)).into_response()
 }
 
 async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {

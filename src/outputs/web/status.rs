@@ -14,6 +14,7 @@ use crate::outputs::figures::{
     COUNTERS, Facts, Ladder, NetworkFacts, Seen, SensorFigures, SensorRates, StageFigures,
     milliseconds,
 };
+use crate::outputs::mqtt::MqttFigures;
 use crate::outputs::overlay::Freshness;
 use crate::outputs::recent::RecentRates;
 use crate::pipeline::{Frame, Snapshot};
@@ -51,6 +52,8 @@ pub(super) struct Status<'a> {
     power: Vec<PowerFigures>,
     /// Connector, mode and how picture and mask get there; null where there is no screen.
     screen: Option<&'a str>,
+    /// Null where there is no broker.
+    mqtt: Option<MqttFigures>,
     last_error: Option<&'a str>,
     /// Who is connected to the page, and how many were turned away, by reason.
     http: Option<VisitorFigures>,
@@ -119,12 +122,13 @@ impl<'a> Status<'a> {
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
             power: snapshot.power.iter().map(PowerFigures::from).collect(),
             screen: snapshot.screen.as_deref(),
+            mqtt: None,
             last_error: snapshot.last_error.as_deref(),
             http: None,
         }
     }
-    pub(super) fn with(self, http: VisitorFigures) -> Self {
-        Self { http: Some(http), ..self }
+    pub(super) fn with(self, http: VisitorFigures, mqtt: Option<MqttFigures>) -> Self {
+        Self { http: Some(http), mqtt, ..self }
     }
 }
 
