@@ -48,6 +48,9 @@ pub(crate) use web::Web;
 /// Where a system-wide configuration lies.
 pub(crate) const SYSTEM_PATH: &str = "/etc/qsegment/config.toml";
 
+/// Where a packed network lies that need not be named.
+pub(crate) const SYSTEM_NETWORK: &str = "/etc/qsegment/network.rpk";
+
 /// The network or picture that the binary carries.
 pub(crate) const BUILT_IN: &str = "built-in";
 
@@ -108,7 +111,8 @@ pub(crate) struct Source {
 pub(crate) struct Camera {
     /// Which, by its I2C name such as `"10-001a"`. Default `""`, the only one there is.
     pub(crate) id: String,
-    /// The network that it uploads into the sensor, a file that `qsegment pack` made. Default `""`, none.
+    /// The network that it uploads into the sensor, a file that `qsegment pack` made. Default `""`, the
+    /// system's `/etc/qsegment/network.rpk` where there is one, else none.
     pub(crate) network: PathBuf,
     /// Frames a second. Default 0.0, the most that the mode can.
     pub(crate) frame_rate: FrameRate,
@@ -197,7 +201,16 @@ impl Config {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         });
-        environment::over(Self::of_file(chosen)?, variables)
+        Ok(environment::over(Self::of_file(chosen)?, variables)?
+            .with_system_network(Path::new("/")))
+    }
+    /// With the packed network of the machine whose files lie under `root`, where none is named and it has one.
+    pub(crate) fn with_system_network(mut self, root: &Path) -> Self {
+        let network = root.join(SYSTEM_NETWORK.trim_start_matches('/'));
+        if self.camera.network.as_os_str().is_empty() && network.exists() {
+            self.camera.network = SYSTEM_NETWORK.into();
+        }
+        self
     }
     /// The file, or the one of the system; without either, the defaults.
     pub(crate) fn of_file(chosen: Option<&Path>) -> anyhow::Result<Self> {

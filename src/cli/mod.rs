@@ -15,6 +15,8 @@ mod eval;
 mod feed;
 mod inspect;
 mod kind;
+mod log;
+mod manual;
 mod network;
 mod out;
 mod pack;
@@ -34,11 +36,11 @@ use std::sync::LazyLock;
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use qsegment::source::SourceError;
-use tracing_subscriber::EnvFilter;
 
 use builtin::BuiltIn;
 use config::Config;
-use out::{Out, OutError, tell};
+use log::LogFormat;
+use out::{Out, OutError, complain};
 use run::reload::Reread;
 
 /// Runs the command that the arguments name.
@@ -57,12 +59,12 @@ pub(crate) fn main() -> ExitCode {
             return if stop.use_stderr() { Code::Usage.into() } else { ExitCode::SUCCESS };
         }
     };
-    start_log(cli.verbose);
+    log::start(cli.log_format, cli.verbose);
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) if failure.reader_gone() => ExitCode::SUCCESS,
         Err(failure) => {
-            tell(format_args!("qsegment: {:#}", failure.error));
+            complain(format_args!("{:#}", failure.error));
             failure.code.into()
         }
     }
@@ -84,6 +86,18 @@ struct Cli {
     /// Log more to standard error; twice for everything
     #[arg(short, long, global = true, display_order = 900, action = ArgAction::Count)]
     verbose: u8,
+    /// Form of the log; the environment variable QSEGMENT_LOG_FORMAT does the same
+    #[arg(
+        long,
+        global = true,
+        display_order = 900,
+        value_name = "FORMAT",
+        default_value = "auto",
+        hide_default_value = true,
+        env = "QSEGMENT_LOG_FORMAT",
+        hide_env = true
+    )]
+    log_format: LogFormat,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -103,6 +117,9 @@ enum Command {
     Feed(feed::FeedArgs),
     Token(token::TokenArgs),
     Config(config::command::ConfigArgs),
+    Completions(manual::CompletionsArgs),
+    #[command(hide = true)]
+    Man(manual::ManArgs),
 }
 
 const EXIT_CODES: &str = "\
@@ -127,6 +144,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Segment(args) => segment::segment(&args, config()?, form, &mut out),
         Command::Pack(args) => pack::pack(&args, form, &mut out),
         Command::Inspect(args) => inspect::inspect(&args, cli.verbose > 0, form, &mut out),
+        Command::Completions(args) => manual::completions(&args, Cli::command(), &mut out),
+        Command::Man(args) => manual::man(&args, Cli::command()),
         Command::Feed(args) => feed::feed(&args, config()?, form, &mut out),
         Command::Token(args) => token::token(&args, form, &mut out),
         Command::Verify(args) => verify::verify(&args, config()?, form, &mut out),
@@ -222,21 +241,4 @@ fn long_version() -> &'static str {
 
 fn crate_version() -> &'static str {
     env!("CARGO_PKG_VERSION")
-}
-
-/// Logs to standard error: in colour on a terminal; elsewhere plain and without time, which journald
-/// adds itself. `QSEGMENT_LOG` takes tracing's filter syntax.
-fn start_log(verbose: u8) {
-    let level = match verbose {
-        0 => "warn",
-        1 => "qsegment=debug,warn",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("QSEGMENT_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(out::is_watched())
-        .without_time()
-        .init();
 }

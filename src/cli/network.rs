@@ -16,6 +16,14 @@ use super::config::{self, NetworkFile, Threads};
 use super::kind::kind_of;
 use super::read;
 
+/// Makes the packed network that a sensor runs, on a machine with Sony's converter.
+pub(crate) const MAKE_PACKED: &str =
+    "qsegment pack --venv ~/imx500 accurate -o network.rpk --task segmentation";
+
+/// Puts it where it is found without being named ([`config::SYSTEM_NETWORK`]).
+pub(crate) const INSTALL_PACKED: &str =
+    "sudo install -D -m 644 network.rpk /etc/qsegment/network.rpk";
+
 /// A network and where it comes from.
 #[derive(Debug)]
 pub(crate) struct Chosen {

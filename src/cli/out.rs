@@ -3,6 +3,9 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::log::TOLD;
 
 /// Standard output.
 pub(crate) struct Out {
@@ -47,11 +50,37 @@ impl From<io::Error> for OutError {
 
 /// Whether somebody watches standard error; progress is drawn only then.
 pub(crate) fn is_watched() -> bool {
-    io::stderr().is_terminal()
+    io::stderr().is_terminal() && !tells_in_records()
 }
 
-/// Writes one line to standard error.
+/// Writes one line to standard error, or a record where the log has them.
 pub(crate) fn tell(text: impl Display) {
+    if tells_in_records() {
+        tracing::info!(target: TOLD, "{text}");
+        return;
+    }
     // Nobody is left to be told when standard error itself is closed.
     let _ = writeln!(io::stderr(), "{text}");
 }
+
+/// The same for what has gone wrong.
+pub(crate) fn complain(text: impl Display) {
+    if tells_in_records() {
+        tracing::error!(target: TOLD, "{text}");
+    } else {
+        tell(format_args!("qsegment: {text}"));
+    }
+}
+
+/// From now on, what is told are log records.
+pub(crate) fn tell_in_records() {
+    IN_RECORDS.store(true, Ordering::Relaxed);
+}
+
+/// Whether what is told are log records, which can carry fields.
+pub(crate) fn tells_in_records() -> bool {
+    IN_RECORDS.load(Ordering::Relaxed)
+}
+
+/// Set once, before anything is told.
+static IN_RECORDS: AtomicBool = AtomicBool::new(false);

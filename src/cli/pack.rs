@@ -32,6 +32,7 @@ use qsegment::formats::rpk::Rpk;
 use qsegment::source::clock::{Clock, StopSignal};
 use serde::Serialize;
 
+use super::builtin::BuiltIn;
 use super::kind::kind_of;
 use super::out::{Out, tell};
 use super::{Failure, Form, read, write};
@@ -45,7 +46,7 @@ use converter::Converter;
 /// out, byte for byte, as Raspberry Pi's imx500-package does it.
 #[derive(Debug, Args)]
 pub(crate) struct PackArgs {
-    /// An MCTQ ONNX file, a packerOut.zip, or an .rpk
+    /// An MCTQ ONNX file, a packerOut.zip, or an .rpk; "accurate" and "fast" are the networks in the program
     #[arg(required_unless_present = "setup")]
     input: Option<PathBuf>,
     /// The file to write
@@ -113,7 +114,10 @@ pub(crate) fn pack(args: &PackArgs, form: Form, out: &mut Out) -> Result<ExitCod
         setup::setup(folder, args.python.as_deref(), args.accept_sony_licence, form, out)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let input = args.input.as_deref().expect("clap requires it without --setup");
+    let named = args.input.as_deref().expect("clap requires it without --setup");
+    let folder = tempfile::tempdir().context("cannot make a folder for the converter")?;
+    let carried = built_in(named, folder.path())?;
+    let input = carried.as_deref().unwrap_or(named);
     let colours = args.input_format.colours().map_err(Failure::usage)?;
     let intrinsics = args.intrinsics.read().map_err(Failure::usage)?;
     let clock = Clock::monotonic(StopSignal::default());
@@ -122,7 +126,6 @@ pub(crate) fn pack(args: &PackArgs, form: Form, out: &mut Out) -> Result<ExitCod
     let (rpk, memory) = match kind_of(&read::start(input)?) {
         "an ONNX network" | "a file of unknown kind" => {
             can_write(args, input)?;
-            let folder = tempfile::tempdir().context("cannot make a folder for the converter")?;
             let zip = convert(args, input, folder.path(), &clock, &mut steps)?;
             package(&zip, colours, &clock, &mut steps)?
         }
@@ -160,12 +163,27 @@ pub(crate) fn pack(args: &PackArgs, form: Form, out: &mut Out) -> Result<ExitCod
     let began_write = clock.now();
     write::file(&args.output, |writer| rpk.write(writer))?;
     steps.push(Step::new("write", clock.now().since(began_write)));
-    let packed = Packed::new(args, input, &rpk, memory, steps, clock.now().since(began))?;
+    let packed = Packed::new(args, named, &rpk, memory, steps, clock.now().since(began))?;
     match form {
         Form::Text => out.line(packed.text())?,
         Form::Json => out.json(&packed)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A network of the program becomes a file in `folder`, since the converter reads files.
+fn built_in(named: &Path, folder: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let mut networks = BuiltIn::ALL.into_iter();
+    let Some(network) = networks.find(|network| named == Path::new(network.name())) else {
+        return Ok(None);
+    };
+    // A file of that name is what was meant.
+    if named.exists() {
+        return Ok(None);
+    }
+    let file = folder.join(format!("{}.onnx", network.name()));
+    std::fs::write(&file, network.onnx()).context("cannot write the network for the converter")?;
+    Ok(Some(file))
 }
 
 /// What must be known before minutes are spent.

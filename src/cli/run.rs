@@ -5,6 +5,7 @@
 //!   signals    Ctrl-C and SIGTERM: the first stops, the second exits          (stop.rs)
 //!   reload     SIGHUP: the configuration is read again                      (reload.rs)
 //!   status     a line now and then                                            (status.rs)
+//!   service    tells systemd, where that started it                          (service.rs)
 //!   latency-log   every count of every second, where that is wanted     (latency_log.rs)
 //!   capture, decode   the pipeline's own          web, hdmi, socket   the outputs' own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
@@ -23,6 +24,7 @@ mod latency_log;
 mod power;
 pub(crate) mod recorded;
 pub(crate) mod reload;
+mod service;
 mod source;
 mod status;
 pub(crate) mod stop;
@@ -54,7 +56,7 @@ use qsegment::source::imx500::exposure::{Controller, WhiteBalanceMode};
 use qsegment::source::replay::Recording;
 
 use super::config::{Config, DisplayOutput, Listen};
-use super::out::{Out, OutError, tell};
+use super::out::{Out, OutError, tell, tells_in_records};
 use super::{Failure, Form, write};
 use chosen::Asked;
 use condition::{Condition, Verdict};
@@ -62,6 +64,7 @@ use dump::{Dumped, Dumping};
 use power::Power;
 use recorded::{Clocks, Replayed};
 use reload::{Reload, Reread};
+use service::Service;
 pub(crate) use source::SourceArgs;
 use table::Table;
 use watch::Watch;
@@ -165,6 +168,10 @@ pub(crate) fn run(
         folder.write_trace(facts, snapshot, watch.trace())?;
     }
     let printed = match form {
+        Form::Text if service::is_one() && tells_in_records() => {
+            status::record_end(&ended.snapshot, ended.time.elapsed);
+            Ok(())
+        }
         Form::Text => out.line(Table { report: &ended.report, snapshot: &ended.snapshot }),
         Form::Json => out.json(&ended.report),
     };
@@ -211,6 +218,7 @@ pub(super) fn to_the_end(
     // From here on, since an upload can take minutes.
     stop::obey_signals(stop.clone())?;
     let reload = reread.map(Reload::prepare).transpose()?.flatten();
+    let service = Service::default();
     let mut power = Power::start(config, &host_clock)?;
     let opened = Opened::new(args, config, &stop, &clocks)?;
     power.check(&opened.facts)?;
@@ -221,7 +229,7 @@ pub(super) fn to_the_end(
     let mut pipeline = Pipeline::new(Options { max_buffers: args.frames, ..opened.pipeline });
     let limits = pipeline.limits();
     if let Some(reload) = reload {
-        reload.obey(config.clone(), Arc::clone(&limits))?;
+        reload.obey(config.clone(), Arc::clone(&limits), service.clone())?;
     }
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
@@ -311,6 +319,8 @@ pub(super) fn to_the_end(
         }
         _ => None,
     };
+    let serviced =
+        service.start(observer.clone(), &opened.facts, Clock::monotonic(stop.clone()))?;
     let status = status::start(observer, Clock::monotonic(stop.clone()), args.frames)?;
     // Ends after decode and screen have counted their last frames.
     let log_stop = StopSignal::default();
@@ -337,6 +347,9 @@ pub(super) fn to_the_end(
     stop.raise();
     let recorded = recording.map(record::Recording::end).transpose();
     status.join().map_err(|_| anyhow!("the status thread has panicked"))?;
+    if let Some(serviced) = serviced {
+        serviced.join().map_err(|_| anyhow!("the service thread has panicked"))?;
+    }
     drop(serving);
     drop(on_socket);
     drop(exposing);

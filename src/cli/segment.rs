@@ -20,7 +20,7 @@ use qsegment::source::simulated::picture::Picture;
 
 use super::config::{Config, Fraction};
 use super::network::{self, NetworkArgs};
-use super::out::{Out, tell};
+use super::out::{Out, complain};
 use super::progress::Progress;
 use super::{Code, Failure, Form, write};
 use summary::{Failed, Segmented, Summary};
@@ -93,7 +93,7 @@ pub(crate) fn segment(
             }
             Err(Refused::Picture(error)) => {
                 let error = format!("{error:#}");
-                progress.aside(|| tell(format_args!("qsegment: {error}")));
+                progress.aside(|| complain(&error));
                 summary.failed.push(Failed { file: picture.display().to_string(), error });
             }
             // With nowhere to write, the next picture would fail as well.

@@ -25,6 +25,7 @@ pub(super) fn read(host: &Host, chosen: Option<&Path>) -> (Config, Check) {
         (Some(file), false) => Config::of_file(Some(file)),
         (None, false) => Ok(Config::default()),
     };
+    let read = read.map(|config| config.with_system_network(host.root()));
     let config = match read {
         Ok(config) => config,
         Err(error) => {

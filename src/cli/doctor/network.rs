@@ -8,8 +8,8 @@ use super::camera::{self, Camera};
 use super::check::{Check, Need, Question};
 use super::host::Host;
 use crate::cli::config::{Config, Inference, Network, NetworkFile};
+use crate::cli::network::{self, INSTALL_PACKED, MAKE_PACKED};
 use crate::cli::run::camera::Packed;
-use crate::cli::{config, network};
 
 const ONNX: Question =
     Question::new("network", "network.file is built in, or an ONNX file that can be run");
@@ -109,19 +109,15 @@ fn judge(path: &Path) -> anyhow::Result<Judged> {
 
 fn make_one() -> String {
     format!(
-        "make one on any machine (packaging/README.md): `qsegment pack --venv ~/imx500 \
-         model/network/accurate.onnx -o network.rpk --task segmentation`\n\
-         put it here: `sudo install -D -m 644 network.rpk {INSTALLED}`\n\
-         name it in section [camera] of {}: network = \"{INSTALLED}\"",
-        config::SYSTEM_PATH
+        "make one on any machine that has Sony's converter (`qsegment pack --setup ~/imx500`):\n  {MAKE_PACKED}\n\
+         put it here, where it is found without being named:\n  {INSTALL_PACKED}"
     )
 }
-
-const INSTALLED: &str = "/etc/qsegment/network.rpk";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::config::SYSTEM_NETWORK;
     use crate::cli::doctor::check::Verdict;
     use crate::cli::doctor::tree::Tree;
 
@@ -137,7 +133,7 @@ mod tests {
         assert_eq!(check.verdict, Verdict::Warn);
         let next = check.next.unwrap();
         assert!(next.contains("qsegment pack --venv"), "{next}");
-        assert!(next.ends_with("network = \"/etc/qsegment/network.rpk\""), "{next}");
+        assert!(next.contains(SYSTEM_NETWORK), "{next}");
         let elsewhere = packed(&tree.host(), &config, &Camera::Absent(String::new()), false);
         assert_eq!(elsewhere.verdict, Verdict::Skipped);
     }
@@ -147,7 +143,7 @@ mod tests {
         let tree = Tree::new();
         tree.write("etc/qsegment/network.rpk", "this is text, not a network");
         let mut config = Config::default();
-        config.camera.network = INSTALLED.into();
+        config.camera.network = SYSTEM_NETWORK.into();
         let check = packed(&tree.host(), &config, &found(), true);
         assert_eq!(check.verdict, Verdict::Warn);
         assert!(check.found.contains("/etc/qsegment/network.rpk is not packed"), "{check}");
@@ -169,7 +165,7 @@ mod tests {
         assert!(fine.found.starts_with("accurate: sees 640 x 640 pixels, "), "{fine}");
         config.network.file = NetworkFile::Path("/srv/net.onnx".into());
         assert_eq!(onnx(&tree.host(), &config, &absent).verdict, Verdict::Fail);
-        config.camera.network = INSTALLED.into();
+        config.camera.network = SYSTEM_NETWORK.into();
         assert_eq!(onnx(&tree.host(), &config, &found()).verdict, Verdict::Warn);
     }
 }

@@ -35,7 +35,8 @@ use qsegment::source::simulated::isp::InferenceWindow;
 use super::blame;
 use super::chosen::{self, ASKED_FOR_HOST, Asked, Chosen};
 use crate::cli::config::{self, Config, Picture};
-use crate::cli::network::{self, InputSize};
+use crate::cli::network::{self, INSTALL_PACKED, InputSize, MAKE_PACKED};
+use crate::cli::out::tell;
 use crate::cli::{Failure, builtin, crate_version, read};
 
 /// Opens the camera that is there.
@@ -182,9 +183,11 @@ impl CameraRun<'_> {
         inference: Inference,
         inference_reason: Option<String>,
     ) -> Result<Chosen, Failure> {
-        tracing::info!(camera = camera.id(), receiver = camera.receiver().name());
+        let receiver = camera.receiver().name();
+        tracing::info!(camera = camera.id(), receiver, "the camera is open");
         if let Some(reason) = &inference_reason {
             tracing::warn!(network = network.name, "the network runs on the host: {reason}");
+            self.say_how_to_pack();
         }
         let ladder = Ladder {
             camera: "imx500".to_owned(),
@@ -220,6 +223,18 @@ impl CameraRun<'_> {
             },
             window,
         })
+    }
+
+    /// Nobody may hand out a packed network, so every sensor is without one at first.
+    fn say_how_to_pack(&self) {
+        let is_named = !self.config.camera.network.as_os_str().is_empty();
+        if is_named || self.config.pipeline.inference == config::Inference::Host {
+            return;
+        }
+        tell(format_args!(
+            "to run it in the sensor, where Sony's converter is (`qsegment pack --setup ~/imx500`): `{MAKE_PACKED}`"
+        ));
+        tell(format_args!("and here: `{INSTALL_PACKED}`, then start again"));
     }
 }
 

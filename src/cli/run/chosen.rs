@@ -27,6 +27,7 @@ use qsegment::source::{FrameSource, SourceError};
 
 use super::blame;
 use super::camera::{self, Packed};
+use super::service;
 use crate::cli::config::{self, Config, Kind, Pace, Source, Switch};
 use crate::cli::network::{self, InputSize};
 use crate::cli::out::tell;
@@ -263,6 +264,7 @@ struct Step {
 impl Telling {
     fn into_told(mut self) -> impl FnMut(UploadReport) + Send {
         move |report| {
+            service::uploading(&report);
             if let Some(line) = self.line(&report) {
                 tell(line);
             }

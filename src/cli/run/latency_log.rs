@@ -13,7 +13,7 @@ use qsegment::outputs::latency_log::{self, SoFar};
 use qsegment::source::clock::{Clock, Waited};
 
 use super::watch::Watch;
-use crate::cli::out::tell;
+use crate::cli::out::complain;
 
 /// The file, once there is something to write; an older one is kept until then.
 pub(super) fn create(path: &Path) -> anyhow::Result<File> {
@@ -51,7 +51,7 @@ pub(super) fn start(
         let stages = watch.snapshot().stages;
         if let Err(error) = latency_log::write(&mut file, &facts, started, &stages, counts) {
             // The run is worth more than its log.
-            tell(format_args!("qsegment: the latency log {} ends here: {error}", path.display()));
+            complain(format_args!("the latency log {} ends here: {error}", path.display()));
         }
     })
 }

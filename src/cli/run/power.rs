@@ -17,9 +17,13 @@ use qsegment::source::power::{
     self, AbsentError, Activity, EnergyModel, Found, Scope, Simulated, Wanted,
 };
 
+use super::service;
 use crate::cli::Failure;
 use crate::cli::config::{Config, Instruments, Mode};
 use crate::cli::out::tell;
+
+/// How long what comes after the idle baseline may take, for systemd.
+const START_PATIENCE: Duration = Duration::from_secs(90);
 
 /// The instruments of a run.
 pub(super) struct Power<'a> {
@@ -46,6 +50,7 @@ impl<'a> Power<'a> {
         if asked.idle_seconds > 0 && !metering.is_empty() {
             tell(format_args!("measuring idle power for {} s", asked.idle_seconds));
             let idle = Duration::from_secs(asked.idle_seconds.into());
+            service::takes(idle + START_PATIENCE);
             // A stop then ends the run that follows.
             let _ = clock.wait_until(clock.now().plus(idle));
         }

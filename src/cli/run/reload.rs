@@ -4,6 +4,7 @@
 //! restart; a configuration that is wrong is refused as a whole. On a terminal the signal means that the terminal is
 //! gone and ends the run, as it does by default.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::{io, thread};
 
@@ -12,8 +13,9 @@ use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use toml::Table;
 
+use super::service::Service;
 use crate::cli::config::Config;
-use crate::cli::out::{is_watched, tell};
+use crate::cli::out::tell;
 
 /// Reads the configuration as the start did.
 pub(crate) type Reread = Box<dyn Fn() -> anyhow::Result<Config> + Send>;
@@ -28,7 +30,7 @@ pub(crate) struct Reload {
 impl Reload {
     /// Catches the signal from now on; nothing on a terminal.
     pub(crate) fn prepare(reread: Reread) -> io::Result<Option<Self>> {
-        if is_watched() {
+        if io::stderr().is_terminal() {
             return Ok(None);
         }
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
@@ -40,17 +42,24 @@ impl Reload {
     }
 
     /// Starts the "reload" thread, which lives as long as the process. `used` is what the run began with.
-    pub(crate) fn obey(self, mut used: Config, limits: Arc<Limits>) -> io::Result<()> {
+    pub(super) fn obey(
+        self,
+        mut used: Config,
+        limits: Arc<Limits>,
+        service: Service,
+    ) -> io::Result<()> {
         let Self { reread, runtime, mut hangup } = self;
         thread::Builder::new().name("reload".to_owned()).spawn(move || {
             runtime.block_on(async {
                 while hangup.recv().await.is_some() {
+                    let reloading = service.reloading();
                     match reread() {
                         Ok(read) => adopt(&mut used, &read, &limits),
                         Err(error) => tracing::error!(
                             "reload: the configuration is wrong, the old one holds: {error:#}"
                         ),
                     }
+                    drop(reloading);
                 }
             });
         })?;

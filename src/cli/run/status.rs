@@ -9,7 +9,9 @@ use qsegment::pipeline::latency::Stage;
 use qsegment::pipeline::{Observer, Snapshot};
 use qsegment::source::clock::{Clock, Waited};
 
-use crate::cli::out::{is_watched, tell};
+use super::service;
+use crate::cli::log::TOLD;
+use crate::cli::out::{is_watched, tell, tells_in_records};
 use crate::cli::progress::Progress;
 
 /// Starts the "status" thread; it ends when the clock's stop signal is raised.
@@ -21,14 +23,21 @@ pub(crate) fn start(
     thread::Builder::new().name("status".to_owned()).spawn(move || {
         let progress = Progress::new(frames);
         let started = clock.now();
-        let every = if is_watched() { ON_A_TERMINAL } else { ELSEWHERE };
+        let every = match (is_watched(), service::is_one()) {
+            (true, _) => ON_A_TERMINAL,
+            (false, true) => AS_A_SERVICE,
+            (false, false) => ELSEWHERE,
+        };
         let mut next = started.plus(every);
         while clock.wait_until(next) == Waited::Reached {
             let snapshot = observer.snapshot();
-            let line = line(&snapshot, clock.now().since(started));
+            let running = clock.now().since(started);
+            let line = line(&snapshot, running);
             progress.set(snapshot.counters.buffers);
             if is_watched() {
                 progress.say(line);
+            } else if tells_in_records() {
+                record(&snapshot, running, &line);
             } else {
                 tell(line);
             }
@@ -39,6 +48,27 @@ pub(crate) fn start(
 
 const ON_A_TERMINAL: Duration = Duration::from_secs(1);
 const ELSEWHERE: Duration = Duration::from_secs(10);
+/// `systemctl status` tells how it goes now; the journal is read for what was.
+const AS_A_SERVICE: Duration = Duration::from_secs(600);
+
+/// What a run was, where its report would drown what else is in a journal.
+pub(super) fn record_end(snapshot: &Snapshot, ran: Duration) {
+    record(snapshot, ran, &format!("ended after {}", line(snapshot, ran)));
+}
+
+/// The line and its figures as fields.
+fn record(snapshot: &Snapshot, running: Duration, line: &str) {
+    let counters = &snapshot.counters;
+    tracing::info!(
+        target: TOLD,
+        running_s = running.as_secs(),
+        frames = counters.buffers,
+        tensors = counters.outputs,
+        unpaired = counters.unpaired,
+        stale = counters.stale,
+        "{line}"
+    );
+}
 
 fn line(snapshot: &Snapshot, running: Duration) -> String {
     let counters = &snapshot.counters;

@@ -6,8 +6,9 @@ use qsegment::source::clock::StopSignal;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::service;
 use crate::cli::Code;
-use crate::cli::out::tell;
+use crate::cli::out::complain;
 
 /// Catches both signals from now on. The "signals" thread lives as long as the process.
 pub(crate) fn obey_signals(stop: StopSignal) -> io::Result<()> {
@@ -22,9 +23,10 @@ pub(crate) fn obey_signals(stop: StopSignal) -> io::Result<()> {
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         runtime.block_on(async {
             signals.next().await;
+            service::stopping();
             stop.raise();
             signals.next().await;
-            tell("qsegment: ended at once by a second signal, without a report");
+            complain("ended at once by a second signal, without a report");
             process::exit(Code::Failed as i32);
         });
     })?;
