@@ -66,7 +66,7 @@ fn hostile_requests_find_no_5xx_and_no_file() {
     std::thread::scope(|scope| {
         for first in 0..CLIENTS {
             let one = &one;
-            scope.spawn(move || (first..count).step_by(CLIENTS as usize).for_each(one));
+            scope.spawn(move || (0..count).skip(first).step_by(CLIENTS).for_each(one));
         }
     });
     let answered = answered.into_inner();
@@ -104,11 +104,13 @@ fn serve(address: &str, access: Access) -> Serving {
     let feed = Feed {
         slot: Arc::new(LatestSlot::new("web")),
         snapshot: Arc::new(sample::snapshot),
+        counted: Arc::new(|| sample::reading().counted),
         trace: Arc::new(sample::trace),
         facts: sample::facts(),
         clock: Clock::simulated(StopSignal::default()),
         limits: Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1))),
         exposure: None,
+        mqtt: None,
     };
     Web::bind(address.parse().unwrap(), access).unwrap().serve(feed).unwrap()
 }
@@ -241,7 +243,7 @@ fn pick<'a>(random: &mut ChaCha8Rng, from: &[&'a str]) -> &'a str {
 
 const CANARY: &str = "canary-5f2c1e90-not-for-the-network";
 /// At once; far fewer than connections, and never more than a few watch the stream.
-const CLIENTS: u64 = 12;
+const CLIENTS: usize = 12;
 const MOST_READ_BYTES: usize = 1 << 20;
 const METHODS: [&str; 14] = [
     "GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS",

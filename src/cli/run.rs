@@ -336,9 +336,11 @@ pub(super) fn to_the_end(
         .transpose()?;
 
     let mut last = None;
+    // A replay's report is the same every time.
+    let live = matches!(args.origin, Origin::Configured);
     let mut to_first_mask = None;
     while let Some(frame) = newest.take() {
-        to_first_mask = to_first_mask.or_else(since_process_start);
+        to_first_mask = to_first_mask.or_else(|| live.then(since_process_start).flatten());
         last = Some(frame);
     }
     let ended = running.wait();

@@ -134,7 +134,7 @@ pub fn processor_time() -> Duration {
 }
 
 /// How long ago this process was started, by the kernel's own record, so that whatever ran before the first line
-/// of this program is in it; too long by less than [`TICK`]. None where no `/proc` tells.
+/// of this program is in it; too long by less than a tick of 10 ms. None where no `/proc` tells.
 #[must_use]
 pub fn since_process_start() -> Option<Duration> {
     let now = Duration::try_from(clock_gettime(ClockId::Boottime)).ok()?;

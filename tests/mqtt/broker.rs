@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::free_port;
 
 /// None, and a word about it, where there is no mosquitto.
+#[expect(clippy::print_stderr, reason = "what is skipped must be seen")]
 pub(crate) fn mosquitto() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();

@@ -144,7 +144,8 @@ impl Watch {
                 say(&[NotifyState::Ready]);
             }
             if let Some(every) = self.feed_every.filter(|_| now >= next_feed) {
-                if feeding.push(progress.outputs, NOT_RECOVERING) {
+                let recovers = progress.recovering.is_some_and(|since| since < LONGEST_STEP);
+                if feeding.push(progress.outputs, recovers) {
                     say(&[NotifyState::Watchdog]);
                 }
                 next_feed = now.plus(every);
@@ -167,8 +168,9 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 const FEEDS: u32 = 3;
 /// How long a step of an upload that moves may take; it reports more often.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
-/// The recovery of the camera has no steps yet that would be longer than the watchdog's patience.
-const NOT_RECOVERING: bool = false;
+/// What a step of recovery may take: a back-off of half a minute, and the upload of a network that the camera's bridge
+/// has not cached, which takes minutes.
+const LONGEST_STEP: Duration = Duration::from_mins(10);
 
 /// Decides whether the watchdog is fed.
 ///

@@ -8,7 +8,7 @@ use crate::formats::embedded::{LinePacking, SensorState};
 use crate::outputs::figures::{Facts, Ladder, NetworkFacts};
 use crate::pipeline::energy::{Metered, Span};
 use crate::pipeline::latency::{Stage, StageLatency};
-use crate::pipeline::{Counters, Snapshot, Stamps};
+use crate::pipeline::{Counters, Recovery, Snapshot, Stamps};
 use crate::source::clock::Timestamp;
 use crate::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
 use crate::source::{Quality, SourceInfo};
@@ -84,7 +84,10 @@ pub(super) fn snapshot() -> Snapshot {
             p99: latency,
             max: latency,
         }],
+        buckets: Vec::new(),
+        recovery: Recovery::default(),
         queue_drops: vec![("web", 4)],
+        newest_tensor: None,
         sensor_span: None,
         last_error: Some("a buffer was cut".to_owned()),
         screen: None,

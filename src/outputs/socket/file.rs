@@ -12,7 +12,7 @@
 //!
 //! The folder is locked meanwhile, so that two daemons that start at once do not both find the file of a third one dead.
 
-use std::fs::{self, File, FileType, Permissions, TryLockError};
+use std::fs::{self, File, FileType, Metadata, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -25,8 +25,15 @@ use crate::source::holder;
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
-    /// Device and inode: what is removed is what was made.
-    identity: (u64, u64),
+    /// What is removed is what was made.
+    identity: Identity,
+}
+
+/// Device, inode and the time of the last change: an inode that is free is soon another file's.
+type Identity = (u64, u64, i64, i64);
+
+fn identity(of: &Metadata) -> Identity {
+    (of.dev(), of.ino(), of.ctime(), of.ctime_nsec())
 }
 
 impl SocketFile {
@@ -53,19 +60,17 @@ impl SocketFile {
             Err(error) => return Err(refused(error)),
         }
         let listener = UnixListener::bind(path).map_err(refused)?;
-        let made = fs::symlink_metadata(path).map_err(refused)?;
-        let file = Self { path: path.to_owned(), identity: (made.dev(), made.ino()) };
         // Until here the umask has kept others out: to connect takes the right to write.
         fs::set_permissions(path, Permissions::from_mode(mode)).map_err(refused)?;
-        Ok((listener, file))
+        let made = fs::symlink_metadata(path).map_err(refused)?;
+        Ok((listener, Self { path: path.to_owned(), identity: identity(&made) }))
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|found| {
-            found.file_type().is_socket() && (found.dev(), found.ino()) == self.identity
-        });
+        let is_ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| found.file_type().is_socket() && identity(&found) == self.identity);
         if is_ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!("cannot remove the socket {}: {error}", self.path.display());
         }
