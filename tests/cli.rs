@@ -89,7 +89,7 @@ fn wrong_usage_is_explained_with_exit_code_2() {
         .code(2)
         .stderr_eq(file!["cmd/usage_bench_frames.stderr"]);
     // Its system is not named.
-    qsegment(&["bench"]).assert().code(2).stderr_eq(file!["cmd/help_bench.stdout"]);
+    qsegment(&["bench"]).assert().code(2).stderr_eq(file!["cmd/usage_bench.stderr"]);
 }
 
 #[test]
