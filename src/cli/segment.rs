@@ -220,7 +220,7 @@ impl Work<'_> {
             self.measuring.measure(&frame.probability, self.threshold, &field, frame.width);
         let took = self.clock.now().since(started);
         self.write(&frame, &name).map_err(Refused::Output)?;
-        Ok(Segmented::new(file, name, &frame, measured.into(), took))
+        Ok(Segmented::new(file, name, &frame, measured, took))
     }
 
     fn write(&mut self, frame: &Frame, name: &str) -> anyhow::Result<()> {

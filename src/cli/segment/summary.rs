@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use qsegment::outputs::DISCLAIMER;
-use qsegment::outputs::figures::measurements::{MEANINGS, Meaning, MeasurementFigures};
+use qsegment::outputs::figures::measurements::{MEANINGS, Meaning};
 use qsegment::pipeline::Frame;
+use qsegment::pipeline::measurements::Measurements;
 use serde::Serialize;
 
 use crate::cli::network::Identity;
@@ -38,7 +39,7 @@ pub(crate) struct Segmented {
     /// Over all pixels, 0.0 to 1.0.
     mean_probability: f64,
     /// At the picture's own size.
-    measurements: MeasurementFigures,
+    measurements: Measurements,
     /// Reading, segmenting and measuring, without writing.
     took_ms: f64,
 }
@@ -90,7 +91,7 @@ impl Summary {
                 quoted(&self.network.name),
                 self.network.sha256,
                 picture.took_ms,
-                of.field_of_view_px,
+                of.field_px,
                 maybe(of.density),
                 of.length_px,
                 maybe(of.length_density_per_px),
@@ -112,7 +113,7 @@ impl Segmented {
         file: &Path,
         name: String,
         frame: &Frame,
-        measurements: MeasurementFigures,
+        measurements: Measurements,
         took: Duration,
     ) -> Self {
         let sum: u64 = frame.probability.iter().map(|&byte| u64::from(byte)).sum();
@@ -158,7 +159,6 @@ fn quoted(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use qsegment::pipeline::measurements::Measurements;
 
     #[test]
     fn a_file_name_with_commas_and_quotes_stays_one_field() {
@@ -180,8 +180,7 @@ mod tests {
                 vessel_px: 1,
                 density: Some(0.5),
                 ..Measurements::default()
-            }
-            .into(),
+            },
             Duration::from_millis(12),
         ));
         let mut csv = Vec::new();

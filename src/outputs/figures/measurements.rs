@@ -2,54 +2,10 @@
 
 use serde::Serialize;
 
-use crate::pipeline::measurements::Measurements;
-
-/// Of one mask, within its field of view. Null is what cannot be said, never nought.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct MeasurementFigures {
-    /// Area of the field of view, pixels.
-    pub field_of_view_px: usize,
-    /// Vessel density, 0 to 1.
-    pub density: Option<f64>,
-    /// Length of the centrelines, pixels.
-    pub length_px: f64,
-    /// Length density, 1 / pixel.
-    pub length_density_per_px: Option<f64>,
-    /// Mean width, pixels.
-    pub mean_width_px: Option<f64>,
-    /// D0.
-    pub box_dimension: Option<f64>,
-    /// Ends.
-    pub end_points: usize,
-    /// Branchings.
-    pub branch_points: usize,
-    /// Median over vessels.
-    pub tortuosity_median: Option<f64>,
-    /// Weighted by length.
-    pub tortuosity: Option<f64>,
-}
-
-impl From<Measurements> for MeasurementFigures {
-    fn from(of: Measurements) -> Self {
-        Self {
-            field_of_view_px: of.field_px,
-            density: of.density,
-            length_px: of.length_px,
-            length_density_per_px: of.length_density_per_px,
-            mean_width_px: of.mean_width_px,
-            box_dimension: of.box_dimension,
-            end_points: of.end_points,
-            branch_points: of.branch_points,
-            tortuosity_median: of.tortuosity_median,
-            tortuosity: of.tortuosity,
-        }
-    }
-}
-
 /// What a figure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Meaning {
-    /// As it is called in [`MeasurementFigures`].
+    /// As it is called in [`Measurements`](crate::pipeline::measurements::Measurements), written.
     pub name: &'static str,
     /// "1" where it has none.
     pub unit: &'static str,
@@ -108,11 +64,11 @@ pub const MEANINGS: [Meaning; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::measurements::Measurements;
 
     #[test]
     fn every_figure_has_its_meaning() {
-        let figures = MeasurementFigures::from(Measurements::default());
-        let written = serde_json::to_value(figures).unwrap();
+        let written = serde_json::to_value(Measurements::default()).unwrap();
         let mut names: Vec<_> = written.as_object().unwrap().keys().cloned().collect();
         names.sort();
         let mut meant = MEANINGS.map(|meaning| meaning.name.to_owned());

@@ -24,12 +24,14 @@ use tortuosity::{Tortuosity, Winding};
 
 use super::skeleton::Thinning;
 
-/// Of one mask. Pixels are the mask's own.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// Of one mask. Pixels are the mask's own. Written, what cannot be said is null.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
 pub struct Measurements {
     /// Pixels of the field of view.
+    #[serde(rename = "field_of_view_px")]
     pub field_px: usize,
-    /// Vessel pixels in it.
+    /// Vessel pixels in it; not written, since density says the same.
+    #[serde(skip)]
     pub vessel_px: usize,
     /// Share of the field of view that is vessel, 0.0 to 1.0; none without a field of view. Not of the whole picture.
     pub density: Option<f64>,
@@ -59,7 +61,7 @@ pub struct Measuring {
     centrelines: Centrelines,
     boxes: Boxes,
     tortuosity: Tortuosity,
-    /// The mask within the field of view, and then its skeleton.
+    /// The mask within the field of view.
     vessels: Vec<u8>,
     skeleton: Vec<u8>,
     path: Vec<(f64, f64)>,
