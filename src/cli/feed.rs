@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use qsegment::source::clock::{Clock, StopSignal, Waited};
-use qsegment::source::imx500::{CameraError, Deliveries, Feed, Injections};
+use qsegment::source::imx500::{Deliveries, Feed, Injections};
 use qsegment::source::simulated::Simulated;
 use qsegment::source::simulated::faults::FaultPlan;
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
@@ -184,8 +184,8 @@ impl Sink {
         let first_len = u32::try_from(first.metadata.len()).unwrap_or(u32::MAX);
         let len_bytes = first_len.max(LONGEST_LEN_BYTES);
         let camera = args.camera.as_deref();
-        let feed = Feed::open(camera, len_bytes).map_err(unavailable)?;
-        let injections = Injections::open(camera, LONGEST_LEN_BYTES).map_err(unavailable)?;
+        let feed = Feed::open(camera, len_bytes).map_err(Failure::source)?;
+        let injections = Injections::open(camera, LONGEST_LEN_BYTES).map_err(Failure::source)?;
         tracing::info!(node = %feed.path().display(), "feeding");
         Ok(Self::Camera { feed, injections, deliveries: Deliveries::new(interval) })
     }
@@ -193,7 +193,7 @@ impl Sink {
     fn put(&mut self, frame: &RawFrame, stop: &StopSignal) -> Result<Waited, Failure> {
         match self {
             Self::Camera { feed, deliveries, .. } => {
-                feed.put(&deliveries.push(frame), stop).map_err(unavailable)
+                feed.put(&deliveries.push(frame), stop).map_err(Failure::source)
             }
             Self::Folder(recording) => {
                 recording.write(frame)?;
@@ -205,7 +205,7 @@ impl Sink {
     /// What is injected into the camera is what the simulated sensor sees next.
     fn hand_injected_to(&mut self, source: &mut Played) -> Result<(), Failure> {
         let Self::Camera { injections, .. } = self else { return Ok(()) };
-        while let Some(injected) = injections.take().map_err(unavailable)? {
+        while let Some(injected) = injections.take().map_err(Failure::source)? {
             match source {
                 // Its network's input has no padding: stored is what is sent.
                 Played::Simulated(simulated) => {
@@ -234,10 +234,6 @@ impl Sink {
             Self::Folder(_) => "recorded",
         }
     }
-}
-
-fn unavailable(error: CameraError) -> Failure {
-    Failure::source(error)
 }
 
 /// A 640 x 640 network with a mask of its size has 1.6 MB.

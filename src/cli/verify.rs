@@ -219,8 +219,7 @@ fn open_camera(
     if let Some(id) = id.filter(|id| !id.is_empty()) {
         id.clone_into(&mut config.camera.id);
     }
-    imx500::present(config.camera.id())
-        .map_err(|absent| Failure::source(imx500::CameraError::from(absent)))?;
+    imx500::present(config.camera.id()).map_err(Failure::source)?;
     let stop = StopSignal::default();
     stop::obey_signals(stop.clone())?;
     if let Some(packed) = packed {

@@ -153,6 +153,12 @@ pub enum SourceError {
     },
 }
 
+impl From<imx500::DiscoveryError> for SourceError {
+    fn from(absent: imx500::DiscoveryError) -> Self {
+        Self::Camera(absent.into())
+    }
+}
+
 impl SourceError {
     /// What kind of trouble it is once the source has worked.
     #[must_use]

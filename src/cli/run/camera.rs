@@ -137,7 +137,7 @@ impl CameraRun<'_> {
                 let inference = Inference::Host(host);
                 self.chosen(*camera, facts, ColourOrder::Rgb, inference, Some(reason.to_owned()))
             }
-            Started::NetworkRefused(error) => Err(unavailable(error).after(reason)),
+            Started::NetworkRefused(error) => Err(Failure::source(error).after(reason)),
         }
     }
 
@@ -167,7 +167,7 @@ impl CameraRun<'_> {
         match started {
             Ok(camera) => Ok(Started::Streams(Box::new(camera))),
             Err(error) if error.may_be_the_network() => Ok(Started::NetworkRefused(error)),
-            Err(error) => Err(unavailable(error)),
+            Err(error) => Err(Failure::source(error)),
         }
     }
 
@@ -236,10 +236,6 @@ impl CameraRun<'_> {
         ));
         tell(format_args!("and here: `{INSTALL_PACKED}`, then start again"));
     }
-}
-
-fn unavailable(error: CameraError) -> Failure {
-    Failure::source(error)
 }
 
 /// What of a packed network decides who runs what.

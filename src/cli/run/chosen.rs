@@ -19,7 +19,7 @@ use qsegment::pipeline;
 use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::source::clock::{Clock, StopSignal};
-use qsegment::source::imx500::{self, CameraError, DiscoveryError, Flips, Imx500, UploadReport};
+use qsegment::source::imx500::{self, CameraError, Flips, Imx500, UploadReport};
 use qsegment::source::inference_window::WindowChoice;
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::{self, Simulated, Timing, timing};
@@ -64,7 +64,7 @@ pub(super) fn open(
     match config.source.kind {
         Kind::Simulated => simulated(config, asked, stop, None),
         Kind::Imx500 => {
-            imx500::present(id).map_err(absent)?;
+            imx500::present(id).map_err(Failure::source)?;
             camera::open(config, asked, host_clock)
         }
         Kind::Auto => match imx500::present(id) {
@@ -73,13 +73,9 @@ pub(super) fn open(
                 tracing::info!("{absent}");
                 simulated(config, asked, stop, Some(absent.to_string()))
             }
-            Err(error) => Err(absent(error)),
+            Err(error) => Err(Failure::source(error)),
         },
     }
-}
-
-fn absent(error: DiscoveryError) -> Failure {
-    Failure::source(CameraError::from(error))
 }
 
 /// What the configuration says of the camera, and the network that it needs.
