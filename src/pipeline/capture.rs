@@ -128,7 +128,7 @@ impl Capture {
                 Ok(Next::Ended) => break,
                 Err(error) => {
                     at_hand = Some(raw);
-                    if self.recover(Saw::Trouble(error.trouble()), error)? == Waited::Stopped {
+                    if self.recover(error)? == Waited::Stopped {
                         break;
                     }
                     continue;
@@ -187,15 +187,11 @@ impl Capture {
         }
     }
 
-    /// The source, or a step, has failed.
-    fn recover(&mut self, saw: Saw, error: SourceError) -> Result<Waited, SourceError> {
-        match &mut self.ladder {
-            Some(ladder) => {
-                let order = ladder.push(saw);
-                self.obey(order, error)
-            }
-            None => Err(error),
-        }
+    /// The source has failed.
+    fn recover(&mut self, error: SourceError) -> Result<Waited, SourceError> {
+        let Some(ladder) = &mut self.ladder else { return Err(error) };
+        let order = ladder.push(Saw::Trouble(error.trouble()));
+        self.obey(order, error)
     }
 
     /// Tries what the ladder orders until it orders to go on. `error` is why.
@@ -220,13 +216,11 @@ impl Capture {
             {
                 return Ok(Waited::Stopped);
             }
-            let recovered = self.source.recover(remedy);
-            let saw = match recovered {
+            let saw = match self.source.recover(remedy) {
                 Ok(()) => Saw::Applied,
                 Err(failed) => {
-                    let trouble = failed.trouble();
                     error = failed;
-                    Saw::Trouble(trouble)
+                    Saw::Trouble(error.trouble())
                 }
             };
             if let Some(ladder) = &mut self.ladder {
