@@ -240,6 +240,7 @@ int receiver_bind(struct camera *camera, struct sensor *sensor)
 		v4l2_device_unregister_subdev(&sensor->sd);
 		return ret;
 	}
+	sensor->sd.devnode->lock = &sensor->ioctl_lock;
 	mutex_lock(&camera->lock);
 	camera->sensor = sensor;
 	mutex_unlock(&camera->lock);
@@ -261,8 +262,15 @@ void receiver_unbind(struct camera *camera)
 		if (camera->nodes[i].streaming)
 			vb2_queue_error(&camera->nodes[i].queue);
 	mutex_unlock(&camera->lock);
-	if (sensor)
-		v4l2_device_unregister_subdev(&sensor->sd);
+	if (!sensor)
+		return;
+	/*
+	 * Linux forgets the sub-device's v4l2_device before it takes the node away, so that an ioctl in between
+	 * follows a null pointer (v4l2_device_unregister_subdev, VIDIOC_G_EXT_CTRLS). None may be in between.
+	 */
+	mutex_lock(&sensor->ioctl_lock);
+	v4l2_device_unregister_subdev(&sensor->sd);
+	mutex_unlock(&sensor->ioctl_lock);
 }
 
 /* --- streams --- */

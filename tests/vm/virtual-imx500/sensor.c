@@ -572,6 +572,7 @@ static int sensor_probe(struct i2c_client *client)
 	sensor->mode = &modes[0];
 	sensor->comparison_frame = COMPARISON_FRAME_DEFAULT;
 	mutex_init(&sensor->lock);
+	mutex_init(&sensor->ioctl_lock);
 	INIT_DELAYED_WORK(&sensor->suspend, suspend);
 	v4l2_i2c_subdev_init(&sensor->sd, client, &subdev_ops);
 	sensor->sd.internal_ops = &internal_ops;

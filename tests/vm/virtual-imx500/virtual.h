@@ -79,6 +79,8 @@ struct sensor {
 	struct i2c_client *client;
 	/* Also the lock of the controls. */
 	struct mutex lock;
+	/* Held by each ioctl on the sub-device, and while it is unregistered. */
+	struct mutex ioctl_lock;
 	struct v4l2_ctrl_handler controls;
 	struct v4l2_ctrl *vblank, *hblank, *exposure, *hflip, *vflip, *network_fd;
 	struct v4l2_ctrl *device_id, *enable_injection;
