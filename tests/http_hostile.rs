@@ -117,6 +117,9 @@ fn serve(address: &str, access: Access) -> Serving {
 
 /// A request that is right in most places, wrong in a few, and then damaged now and then.
 fn request(random: &mut ChaCha8Rng, dir: &TempDir, token: &str) -> Vec<u8> {
+    if random.random_bool(0.05) {
+        return conversation(random, token);
+    }
     let method = pick(random, &METHODS);
     let mut target = target(random, dir);
     if random.random_bool(0.3) {
@@ -163,6 +166,31 @@ fn request(random: &mut ChaCha8Rng, dir: &TempDir, token: &str) -> Vec<u8> {
         }
     }
     request
+}
+
+/// A handshake that is right, and then messages that nobody wants to hear.
+fn conversation(random: &mut ChaCha8Rng, token: &str) -> Vec<u8> {
+    let mut said = format!(
+        "GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Authorization: Bearer {token}\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .into_bytes();
+    for _ in 0..random.random_range(0..4) {
+        // Final or not, reserved bits, any opcode; masked or not; a length that is given in any of the three ways.
+        said.push(random.random());
+        let masked = random.random::<u8>() & 0x80;
+        match random.random_range(0..4) {
+            0 => said.extend([masked | 126, random.random(), random.random()]),
+            1 => {
+                said.push(masked | 127);
+                said.extend(random.random::<u64>().to_be_bytes());
+            }
+            _ => said.push(masked | random.random_range(0..126)),
+        }
+        said.extend((0..random.random_range(0..200)).map(|_| random.random::<u8>()));
+    }
+    said
 }
 
 fn target(random: &mut ChaCha8Rng, dir: &TempDir) -> String {
@@ -229,7 +257,11 @@ fn send(address: SocketAddr, request: &[u8], random: &mut ChaCha8Rng) -> Vec<u8>
 }
 
 fn is_stream(answer: &[u8]) -> bool {
-    answer.len() > 2000 && answer[..500].windows(11).any(|bytes| bytes == b"x-mixed-rep")
+    // Its heartbeats never end, either.
+    let mut fours = answer.windows(4);
+    let socket = answer.starts_with(b"HTTP/1.1 101")
+        && fours.position(|four| four == b"\r\n\r\n").is_some_and(|end| answer.len() > end + 30);
+    socket || answer.len() > 2000 && answer[..500].windows(11).any(|bytes| bytes == b"x-mixed-rep")
 }
 
 /// Of every answer on the connection.
@@ -262,9 +294,11 @@ const HOSTS: [&str; 9] = [
     "%6c",
     "\u{fffd}",
 ];
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 14] = [
     "/",
-    "/page.js",
+    "/page/page.js",
+    "/page/live.js",
+    "/live",
     "/page.css",
     "/icon.svg",
     "/status",
@@ -285,7 +319,7 @@ const CLIMBS: [&str; 10] = [
     "file://",
     "/..\\..\\..\\..",
     "/%c0%ae%c0%ae/%c0%ae%c0%ae",
-    "/page.js/../../..",
+    "/page/../../..",
     "http://localhost/../..",
     "/....//....//",
 ];
@@ -308,7 +342,7 @@ const VALUES: [&str; 16] = [
     "\u{fffd}",
     "9999999999999999999999",
 ];
-const HEADERS: [&str; 26] = [
+const HEADERS: [&str; 30] = [
     "Content-Length: 0",
     "Content-Length: 5",
     "Content-Length: -1",
@@ -320,6 +354,10 @@ const HEADERS: [&str; 26] = [
     "Expect: 100-continue",
     "Expect: 417",
     "Upgrade: h2c",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 99",
+    "Sec-WebSocket-Key: \u{fffd}",
+    "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=99999999999",
     "Connection: Upgrade, HTTP2-Settings",
     "Connection: close",
     "Connection: keep-alive",

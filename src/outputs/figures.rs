@@ -2,6 +2,7 @@
 //! metrics.
 
 pub mod measurements;
+pub mod model_card;
 pub mod power;
 pub mod recovery;
 

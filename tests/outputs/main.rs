@@ -12,3 +12,4 @@ mod sample;
 mod system_report;
 mod web;
 mod web_access;
+mod web_live;

@@ -42,13 +42,17 @@ impl Page {
         Self { serving: web.serve(feed).unwrap(), slot, clock }
     }
     /// Shows a frame that is received now.
-    fn show(&self, sequence: u64) {
+    pub(crate) fn show(&self, sequence: u64) {
         let mut frame = frame_over(&["....", ".##.", "...."], 30);
         frame.sequence = sequence;
+        self.put(frame);
+    }
+    /// As if it had been received now.
+    pub(crate) fn put(&self, mut frame: Frame) {
         frame.stamps.received = self.clock.now();
         self.slot.put(Arc::new(frame));
     }
-    fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.clock.wait_until(self.clock.now().plus(time));
     }
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -206,10 +210,27 @@ fn the_page_is_whole_and_asks_nobody_else() {
     for path in linked.iter().filter(|path| *path != "/stream.mjpg") {
         assert_eq!(page.get(path).status, 200, "{path}");
     }
-    for path in ["/", "/page.css", "/page.js"] {
-        let text = page.get(path);
-        assert!(!text.text().contains("http:") && !text.text().contains("https:"), "{path}");
+    // Scripts bring further ones along.
+    let mut files = vec!["/".to_owned(), "/page.css".to_owned(), "/page/page.js".to_owned()];
+    let mut at = 0;
+    while let Some(path) = files.get(at).cloned() {
+        let answer = page.get(&path);
+        assert_eq!(answer.status, 200, "{path}");
+        for elsewhere in ["http:", "https:", "\"//", "url(", "@import", "import("] {
+            // A comparison with the page's own scheme, and a name that only looks like an address.
+            let text = answer.text().replace("location.protocol === \"https:\"", "");
+            let text = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!text.contains(elsewhere), "{elsewhere} in {path}");
+        }
+        for line in answer.text().lines().filter(|line| line.starts_with("import ")) {
+            let script = line.split('"').nth(1).unwrap().replacen("./", "/page/", 1);
+            if !files.contains(&script) {
+                files.push(script);
+            }
+        }
+        at += 1;
     }
+    assert!(files.len() > 10, "{files:?}");
     assert_eq!(page.get("/healthz").text(), "ok\n");
 }
 

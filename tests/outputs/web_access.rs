@@ -51,7 +51,8 @@ fn without_the_token_nothing_is_seen() {
     let page = &guarded.page;
     for path in [
         "/",
-        "/page.js",
+        "/page/page.js",
+        "/live",
         "/stream.mjpg",
         "/snapshot.png",
         "/status",
@@ -70,7 +71,7 @@ fn without_the_token_nothing_is_seen() {
     assert_eq!(page.get_with("/status", &guarded.bearer()).status, 200);
     let lower = format!("authorization: bearer {}\r\n", guarded.token);
     assert_eq!(page.get_with("/status", &lower).status, 200);
-    assert_eq!(guarded.refused("no_token"), 8);
+    assert_eq!(guarded.refused("no_token"), 9);
     assert_eq!(guarded.refused("wrong_token"), 0);
 }
 
@@ -249,7 +250,8 @@ fn clients_that_do_not_ask_or_do_not_read_are_dropped() {
     half.write_all(b"GET /status HTTP/1.1\r\nHost: loc").unwrap();
     // Its answers are far more than the buffers of both ends hold.
     let mut deaf = connect(address);
-    let request = format!("GET /page.js HTTP/1.1\r\nHost: localhost\r\n{}\r\n", guarded.bearer());
+    let request =
+        format!("GET /page/page.js HTTP/1.1\r\nHost: localhost\r\n{}\r\n", guarded.bearer());
     deaf.write_all(request.repeat(3000).as_bytes()).unwrap();
     let mut kept = connect(address);
     kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();

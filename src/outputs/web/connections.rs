@@ -4,7 +4,7 @@
 //!   accepted  at most 500 a second; those beyond the number (visitors.rs) hear 503 and are closed
 //!   head      16 KiB, 64 headers, whole within 10 s of the connection or of the answer before
 //!   body      none, but 1 KiB of a token within 10 s (login.rs)
-//!   answer    some of it taken every 10 s (patience.rs), or the connection goes
+//!   answer    some of it taken every 10 s (patience.rs), or the connection goes; a WebSocket's messages too
 //! ```
 //!
 //! A client that is dropped costs nobody anything: the page's own thread serves all of them, behind the frames'.
@@ -12,6 +12,7 @@
 use std::error::Error as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,10 +22,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::patience::Patient;
 use super::refusal::Refusal;
@@ -44,7 +44,7 @@ pub(super) async fn serve(
             return;
         }
     };
-    let graceful = GracefulShutdown::new();
+    let (finish, finishing) = watch::channel(());
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -53,7 +53,9 @@ pub(super) async fn serve(
         let pause = match accepted {
             Ok((stream, peer)) => {
                 match visitors.admit(peer.ip()) {
-                    Ok(visit) => converse(stream, peer.ip(), router.clone(), visit, &graceful),
+                    Ok(visit) => {
+                        converse(stream, peer.ip(), router.clone(), visit, finishing.clone());
+                    }
                     Err(refusal) => refuse(stream, refusal),
                 }
                 ACCEPT_PACE
@@ -71,7 +73,10 @@ pub(super) async fn serve(
         }
     }
     drop(listener);
-    drop(tokio::time::timeout(GRACE, graceful.shutdown()).await);
+    drop(finishing);
+    finish.send_replace(());
+    // Closed when the last connection has dropped its end.
+    drop(tokio::time::timeout(GRACE, finish.closed()).await);
 }
 
 /// Where a request came from.
@@ -83,14 +88,18 @@ fn converse(
     peer: IpAddr,
     router: Router,
     visit: Visit,
-    graceful: &GracefulShutdown,
+    mut finishing: watch::Receiver<()>,
 ) {
     // Without it a small answer would wait for the acknowledgement of the one before. Slower, not
     // wrong.
     drop(stream.set_nodelay(true));
     let router = TowerToHyperService::new(router);
+    let visit = Arc::new(visit);
+    let visited = Arc::clone(&visit);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        // A WebSocket outlives the connection's task below, and still counts.
+        request.extensions_mut().insert(Arc::clone(&visited));
         router.call(request)
     });
     let stream = Patient::new(stream, READ_TIME);
@@ -100,10 +109,18 @@ fn converse(
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            _ = finishing.changed() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
             tracing::debug!(%error, %peer, "a connection to the page broke");
             // A connection that was kept and not used again is no refusal.
             let kept = error.is_timeout() && !asking.load(Ordering::Relaxed);

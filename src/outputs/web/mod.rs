@@ -5,8 +5,9 @@
 //!   LatestSlot<Arc<Frame>>   takes the newest frame,   Part    one task a connection:
 //!   ---------------------->  draws it once for every   ----->  /stream.mjpg      newest part, when
 //!                            style somebody watches    watch                     the last is taken
-//!                            (also when nothing came:          /status, /metrics from a Snapshot
-//!                            a stall must be seen)             /snapshot.png     drawn on its own
+//!                            (also when nothing came:          /live             the same as layers (live.rs)
+//!                            a stall must be seen)             /status, /metrics from a Snapshot
+//!                                                              /snapshot.png     drawn on its own
 //! ```
 //!
 //! A `watch` channel holds one value: a client that reads slowly skips frames and delays nobody.
@@ -15,7 +16,10 @@
 
 mod connections;
 mod guard;
+mod layers;
+mod live;
 mod login;
+mod page;
 mod patience;
 mod refusal;
 mod routes;

@@ -31,10 +31,12 @@ pub(super) enum Refusal {
     SlowToAsk,
     /// The answer was not taken in time.
     SlowToRead,
+    /// Something was said on the WebSocket, which only shows.
+    Message,
 }
 
 impl Refusal {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Connections,
         Self::Share,
         Self::Streams,
@@ -48,6 +50,7 @@ impl Refusal {
         Self::Malformed,
         Self::SlowToAsk,
         Self::SlowToRead,
+        Self::Message,
     ];
 
     pub(super) fn name(self) -> &'static str {
@@ -65,6 +68,7 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::SlowToAsk => "slow_to_ask",
             Self::SlowToRead => "slow_to_read",
+            Self::Message => "message",
         }
     }
 
@@ -111,6 +115,9 @@ impl Refusal {
             Self::Malformed => (StatusCode::BAD_REQUEST, "That is no HTTP/1."),
             Self::SlowToAsk | Self::SlowToRead => {
                 (StatusCode::REQUEST_TIMEOUT, "The request did not come in time.")
+            }
+            Self::Message => {
+                (StatusCode::BAD_REQUEST, "Nothing is to be said here; /live only shows.")
             }
         }
     }

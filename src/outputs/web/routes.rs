@@ -16,10 +16,11 @@ use image::ExtendedColorType;
 
 use super::connections::Peer;
 use super::guard::LOGIN;
+use super::live::live;
 use super::refusal::Refusal;
 use super::status::Status;
-use super::views::{BOUNDARY_LINE, STREAM_TYPE};
-use super::{NOT_POISONED, Site, login};
+use super::views::{BOUNDARY_LINE, STREAM_TYPE, View};
+use super::{NOT_POISONED, Site, login, page};
 use crate::outputs::exposure::Observer;
 use crate::outputs::metrics::{self, Format, ProcessFigures, Reading};
 use crate::outputs::mqtt;
@@ -28,13 +29,8 @@ use crate::outputs::report::png;
 
 pub(super) fn router(site: Arc<Site>) -> Router {
     Router::new()
-        .route("/", get(|| file("text/html; charset=utf-8", include_str!("page/index.html"))))
-        .route("/page.css", get(|| file("text/css; charset=utf-8", include_str!("page/page.css"))))
-        .route(
-            "/page.js",
-            get(|| file("text/javascript; charset=utf-8", include_str!("page/page.js"))),
-        )
-        .route("/icon.svg", get(|| file("image/svg+xml", include_str!("page/icon.svg"))))
+        .merge(page::files())
+        .route("/live", get(live))
         .route("/stream.mjpg", get(stream_mjpg))
         .route("/snapshot.png", get(snapshot_png))
         .route("/status", get(status))
@@ -103,7 +99,7 @@ async fn stream_mjpg(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) -
         let (status, said) = Refusal::Streams.answer();
         return sentence(status, said);
     };
-    let Some(parts) = site.views.watch(style) else {
+    let Some(parts) = site.views.watch(View::Drawn(style)) else {
         return stopping();
     };
     let opening = stream::iter([Ok::<_, Infallible>(BOUNDARY_LINE.into())]);
@@ -210,7 +206,7 @@ async fn not_found(uri: Uri) -> Response {
     sentence(StatusCode::NOT_FOUND, &format!("There is no {path} here; the page is at /."))
 }
 
-async fn file(media_type: &'static str, text: &'static str) -> Response {
+pub(super) async fn file(media_type: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, media_type)], text).into_response()
 }
 

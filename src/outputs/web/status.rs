@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::visitors::VisitorFigures;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
+use crate::outputs::figures::model_card::trained_on;
 use crate::outputs::figures::power::PowerFigures;
 use crate::outputs::figures::recovery::RecoveryFigures;
 use crate::outputs::figures::{
@@ -32,6 +33,8 @@ pub(super) struct Status<'a> {
     stale_after_ms: f64,
     ladder: &'a Ladder,
     network: &'a NetworkFacts,
+    /// What the network was trained on; null for one that is not our own.
+    model_card: Option<&'static str>,
     /// Null where the simulated sensor looks at its whole scene.
     seen: Option<Seen>,
     source: Source<'a>,
@@ -102,6 +105,7 @@ impl<'a> Status<'a> {
             stale_after_ms: milliseconds(stale_after),
             ladder: &facts.ladder,
             network: &facts.network,
+            model_card: trained_on(&facts.network.sha256),
             seen: facts.seen,
             source: Source {
                 quality: snapshot.source.quality,

@@ -1,14 +1,14 @@
-//! Draws the newest frame once for every style that somebody watches.
+//! Prepares the newest frame once for every view that somebody watches: drawn in a style, or as layers that a browser
+//! draws itself.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Bytes;
-use image::ExtendedColorType;
-use image::codecs::jpeg::JpegEncoder;
 use tokio::sync::watch;
 
+use super::layers::{Encoder, jpeg};
 use super::{NOT_POISONED, Site};
 use crate::outputs::overlay::{Freshness, Overlay, Picture, Style};
 use crate::pipeline::Frame;
@@ -17,6 +17,7 @@ use crate::pipeline::queue::{LatestSlot, Taken};
 /// Until `stopped`'s other end is dropped; then every stream ends.
 pub(super) fn draw(site: &Site, slot: &LatestSlot<Arc<Frame>>, stopped: &Receiver<()>) {
     let mut overlay = Overlay::default();
+    let mut encoder = Encoder::default();
     loop {
         let running = match slot.take(HEARTBEAT) {
             Taken::Value(frame) => {
@@ -34,14 +35,17 @@ pub(super) fn draw(site: &Site, slot: &LatestSlot<Arc<Frame>>, stopped: &Receive
         sample_rates(site);
         let newest = site.newest();
         let freshness = site.freshness(newest.as_deref());
-        for (style, parts) in site.views.watched() {
+        for (view, parts) in site.views.watched() {
             let shown = Shown::of(newest.as_deref(), freshness);
             let kept = parts.borrow().bytes.clone();
             let same = parts.borrow().shown == Some(shown);
-            let bytes = if same {
-                kept
-            } else {
-                part(overlay.draw(newest.as_deref(), style, freshness), shown)
+            let bytes = match view {
+                // It says its age, which is another one each time.
+                View::Layers => encoder.message(newest.as_deref(), freshness, site.clock.now()),
+                View::Drawn(_) if same => kept,
+                View::Drawn(style) => {
+                    part(overlay.draw(newest.as_deref(), style, freshness), shown)
+                }
             };
             parts.send_replace(Part { shown: Some(shown), bytes });
         }
@@ -57,25 +61,34 @@ fn sample_rates(site: &Site) {
     }
 }
 
-/// The styles that are being watched.
+/// How a frame is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum View {
+    /// A JPEG with everything in it.
+    Drawn(Style),
+    /// Picture and probability apart (layers.rs).
+    Layers,
+}
+
+/// The views that are being watched.
 #[derive(Debug, Default)]
 pub(super) struct Views(Mutex<Watched>);
 
 #[derive(Debug, Default)]
 struct Watched {
-    views: Vec<(Style, watch::Sender<Part>)>,
+    views: Vec<(View, watch::Sender<Part>)>,
     closed: bool,
 }
 
 impl Views {
-    /// The newest part in this style, from the next frame or heartbeat on, or at once if somebody
+    /// The newest part of this view, from the next frame or heartbeat on, or at once if somebody
     /// watches it already. None when drawing has ended.
-    pub(super) fn watch(&self, style: Style) -> Option<watch::Receiver<Part>> {
+    pub(super) fn watch(&self, view: View) -> Option<watch::Receiver<Part>> {
         let mut watched = self.0.lock().expect(NOT_POISONED);
         if watched.closed {
             return None;
         }
-        if let Some((_, parts)) = watched.views.iter().find(|(other, _)| *other == style) {
+        if let Some((_, parts)) = watched.views.iter().find(|(other, _)| *other == view) {
             let mut receiver = parts.subscribe();
             if parts.borrow().shown.is_some() {
                 receiver.mark_changed();
@@ -83,11 +96,11 @@ impl Views {
             return Some(receiver);
         }
         let (parts, receiver) = watch::channel(Part::default());
-        watched.views.push((style, parts));
+        watched.views.push((view, parts));
         Some(receiver)
     }
-    /// Forgets the styles that nobody watches any more.
-    fn watched(&self) -> Vec<(Style, watch::Sender<Part>)> {
+    /// Forgets the views that nobody watches any more.
+    fn watched(&self) -> Vec<(View, watch::Sender<Part>)> {
         let mut watched = self.0.lock().expect(NOT_POISONED);
         watched.views.retain(|(_, parts)| parts.receiver_count() > 0);
         watched.views.clone()
@@ -99,7 +112,7 @@ impl Views {
     }
 }
 
-/// One part of the multipart stream, shared by all who watch the same style.
+/// One part of the multipart stream, or one message: shared by all who watch the same view.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Part {
     shown: Option<Shown>,
@@ -136,31 +149,18 @@ impl Shown {
 /// Headers, JPEG and the boundary after it: browsers show a part when they see the next boundary,
 /// so sending it at once saves them one frame of delay.
 fn part(picture: Picture<'_>, shown: Shown) -> Bytes {
-    let jpeg = jpeg(picture);
+    let mut encoded = Vec::new();
+    jpeg(&mut encoded, picture, JPEG_QUALITY);
     let mut bytes = format!(
         "Content-Type: image/jpeg\r\nContent-Length: {}\r\n{}\r\n",
-        jpeg.len(),
+        encoded.len(),
         shown.headers()
     )
     .into_bytes();
-    bytes.extend_from_slice(&jpeg);
+    bytes.extend_from_slice(&encoded);
     bytes.extend_from_slice(b"\r\n");
     bytes.extend_from_slice(BOUNDARY_LINE);
     bytes.into()
-}
-
-fn jpeg(picture: Picture<'_>) -> Vec<u8> {
-    let side = |side| u32::try_from(side).expect("a picture's side is at most 2 x 1280 pixels");
-    let mut encoded = Vec::new();
-    JpegEncoder::new_with_quality(&mut encoded, JPEG_QUALITY)
-        .encode(
-            picture.rgb,
-            side(picture.size.width()),
-            side(picture.size.height()),
-            ExtendedColorType::Rgb8,
-        )
-        .expect("a Vec takes everything, and a JPEG may have 65535 pixels a side");
-    encoded
 }
 
 /// Opens the body, and ends every part.
