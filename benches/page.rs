@@ -131,6 +131,7 @@ fn watched(frame: &Frame, rate: u32, path: &'static str, count: u32) -> (f64, f6
         limits: Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1))),
         exposure: None,
         mqtt: None,
+        configuration: Arc::new(|| serde_json::Value::Null),
     };
     let web = Web::bind("127.0.0.1:0".parse().unwrap(), Access::default()).unwrap();
     let serving = web.serve(feed).unwrap();

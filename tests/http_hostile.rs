@@ -84,16 +84,20 @@ fn hostile_requests_find_no_5xx_and_no_file() {
 #[test]
 fn nothing_behind_the_page_opens_files_but_the_token() {
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/outputs/web");
-    let mut files = Vec::new();
-    for entry in fs::read_dir(web).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            if ["std::fs", "tokio::fs", "File::", "OpenOptions"]
-                .iter()
-                .any(|name| text.contains(name))
-            {
-                files.push(path.file_name().unwrap().to_string_lossy().into_owned());
+    let (mut folders, mut files) = (vec![web], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                if ["std::fs", "tokio::fs", "File::", "OpenOptions"]
+                    .iter()
+                    .any(|name| text.contains(name))
+                {
+                    files.push(path.file_name().unwrap().to_string_lossy().into_owned());
+                }
             }
         }
     }
@@ -111,6 +115,7 @@ fn serve(address: &str, access: Access) -> Serving {
         limits: Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1))),
         exposure: None,
         mqtt: None,
+        configuration: Arc::new(|| serde_json::json!({})),
     };
     Web::bind(address.parse().unwrap(), access).unwrap().serve(feed).unwrap()
 }
@@ -294,7 +299,7 @@ const HOSTS: [&str; 9] = [
     "%6c",
     "\u{fffd}",
 ];
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 21] = [
     "/",
     "/page/page.js",
     "/page/live.js",
@@ -308,6 +313,13 @@ const PATHS: [&str; 14] = [
     "/stream.mjpg",
     "/healthz",
     "/login",
+    "/api/v1/status",
+    "/api/v1/measurements",
+    "/api/v1/snapshot",
+    "/api/v1/configuration",
+    "/api/v1/events",
+    "/api/v1/mask",
+    "/api/v1/openapi.json",
     "*",
 ];
 const TAILS: [&str; 9] = ["/", "//", "%00", "%", "%zz", "/.", "/..", ";x=1", "#x"];
@@ -323,7 +335,8 @@ const CLIMBS: [&str; 10] = [
     "http://localhost/../..",
     "/....//....//",
 ];
-const KEYS: [&str; 8] = ["style", "skeleton", "opacity", "token", "file", "", "%73tyle", "scale"];
+const KEYS: [&str; 10] =
+    ["style", "skeleton", "opacity", "token", "file", "", "%73tyle", "scale", "format", "rate"];
 const VALUES: [&str; 16] = [
     "heat",
     "outline",

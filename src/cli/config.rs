@@ -221,6 +221,23 @@ impl Config {
             .with_context(|| format!("cannot read the configuration {}", path.display()))?;
         file::parse(&text, &path)
     }
+    /// As a document for other machines: what tells them which file holds a secret, or who we are at the broker, is
+    /// only said to be there.
+    pub(crate) fn without_secrets(&self) -> serde_json::Value {
+        let mut document = serde_json::to_value(self).expect("every value of it is JSON, too");
+        for (section, key) in [
+            ("web", "token_file"),
+            ("mqtt", "user"),
+            ("mqtt", "password_file"),
+            ("mqtt", "client_key"),
+        ] {
+            let value = &mut document[section][key];
+            if value != "" {
+                *value = NOT_SHOWN.into();
+            }
+        }
+        document
+    }
     /// Refuses what each value allows but the whole does not.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.source.inference_window.0.check().context("source.inference_window")?;
@@ -231,6 +248,8 @@ impl Config {
         self.web.check()
     }
 }
+
+const NOT_SHOWN: &str = "(not shown)";
 
 fn default_path() -> Option<PathBuf> {
     system_file(Path::new("/"))
@@ -671,6 +690,32 @@ mod tests {
     use qsegment::source::imx500::exposure;
 
     const REPOSITORY_FILE: &str = include_str!("../../config.toml");
+
+    #[test]
+    fn what_is_served_names_no_file_with_a_secret() {
+        let text = "[web]\ntoken_file = \"/a/secret\"\nhost_names = [\"pi.local\"]\n[mqtt]\nuser = \"a secret\"\n\
+                    password_file = \"/b/secret\"\nclient_certificate = \"/c.pem\"\nclient_key = \"/d/secret\"\n";
+        let config: Config = toml::from_str(text).unwrap();
+        let served = config.without_secrets();
+        assert!(!served.to_string().contains("secret"), "{served}");
+        assert_eq!(served["web"]["host_names"][0], "pi.local");
+        assert_eq!(served["mqtt"]["client_certificate"], "/c.pem");
+        // Every key that could name one is known here, and what is not set is not hidden.
+        let whole = Config::default().without_secrets();
+        let suspects = ["secret", "token", "password", "key", "user"];
+        for (section, keys) in whole.as_object().unwrap() {
+            for (key, value) in keys.as_object().unwrap() {
+                let suspect = suspects.iter().any(|word| key.split('_').any(|part| part == *word));
+                if suspect {
+                    let mut given = toml::Table::try_from(Config::default()).unwrap();
+                    given[section][key] = "given".into();
+                    let given: Config = given.try_into().unwrap();
+                    assert_eq!(given.without_secrets()[section][key], NOT_SHOWN, "{section}.{key}");
+                    assert_eq!(value, "", "{section}.{key}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn the_file_in_the_repository_holds_every_key_at_its_default() {

@@ -33,7 +33,7 @@ mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, anyhow, ensure};
@@ -228,8 +228,9 @@ pub(super) fn to_the_end(
     let balances = !opened.pipeline.inference.sees_pictures();
     let mut pipeline = Pipeline::new(Options { max_buffers: args.frames, ..opened.pipeline });
     let limits = pipeline.limits();
+    let used = Arc::new(Mutex::new(config.clone()));
     if let Some(reload) = reload {
-        reload.obey(config.clone(), Arc::clone(&limits), service.clone())?;
+        reload.obey(Arc::clone(&used), Arc::clone(&limits), service.clone())?;
     }
     let newest = pipeline.bounded("report", REPORT_QUEUE_LEN);
     let shown = opened.web.is_some().then(|| pipeline.latest("web"));
@@ -313,6 +314,7 @@ pub(super) fn to_the_end(
                 limits: Arc::clone(&limits),
                 exposure: exposure.clone(),
                 mqtt: watch.mqtt.clone(),
+                configuration: served(&used),
             })?;
             say_address(&serving, form, out)?;
             Some(serving)
@@ -393,6 +395,12 @@ fn watched<T>(
 ) -> Arc<dyn Fn() -> T + Send + Sync> {
     let watch = watch.clone();
     Arc::new(move || read(&watch))
+}
+
+/// What the API shows of the configuration that is used.
+fn served(used: &Arc<Mutex<Config>>) -> Arc<dyn Fn() -> serde_json::Value + Send + Sync> {
+    let used = Arc::clone(used);
+    Arc::new(move || used.lock().expect(reload::NOT_POISONED).without_secrets())
 }
 
 /// Frames that wait for the main thread, which only keeps the newest.

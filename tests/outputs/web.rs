@@ -21,7 +21,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::open_at("127.0.0.1:0", Access::default())
     }
     pub(crate) fn open_at(address: &str, access: Access) -> Self {
@@ -38,6 +38,7 @@ impl Page {
             limits: Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1))),
             exposure: None,
             mqtt: None,
+            configuration: Arc::new(|| json!({ "web": { "token_file": "(not shown)" } })),
         };
         Self { serving: web.serve(feed).unwrap(), slot, clock }
     }
@@ -51,6 +52,14 @@ impl Page {
     pub(crate) fn put(&self, mut frame: Frame) {
         frame.stamps.received = self.clock.now();
         self.slot.put(Arc::new(frame));
+    }
+    /// And is then what every answer is about.
+    pub(crate) fn show_and_wait(&self, sequence: u64) {
+        self.show(sequence);
+        let shown = || self.get("/status").json()["newest_mask"]["sequence"] == sequence;
+        while !shown() {
+            std::thread::yield_now();
+        }
     }
     pub(crate) fn pass(&self, time: Duration) {
         self.clock.wait_until(self.clock.now().plus(time));
@@ -73,12 +82,17 @@ impl Page {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
+    }
+    /// In lower case, name and value.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.find(|(named, _)| *named == name).map(|(_, value)| value)
     }
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()

@@ -5,7 +5,7 @@
 //! gone and ends the run, as it does by default.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::{io, thread};
 
 use qsegment::pipeline::Limits;
@@ -41,10 +41,11 @@ impl Reload {
         Ok(Some(Self { reread, runtime, hangup }))
     }
 
-    /// Starts the "reload" thread, which lives as long as the process. `used` is what the run began with.
+    /// Starts the "reload" thread, which lives as long as the process. `used` is what the run began with, and from
+    /// then on what holds.
     pub(super) fn obey(
         self,
-        mut used: Config,
+        used: Arc<Mutex<Config>>,
         limits: Arc<Limits>,
         service: Service,
     ) -> io::Result<()> {
@@ -54,7 +55,9 @@ impl Reload {
                 while hangup.recv().await.is_some() {
                     let reloading = service.reloading();
                     match reread() {
-                        Ok(read) => adopt(&mut used, &read, &limits),
+                        Ok(read) => {
+                            adopt(&mut used.lock().expect(NOT_POISONED), &read, &limits);
+                        }
                         Err(error) => tracing::error!(
                             "reload: the configuration is wrong, the old one holds: {error:#}"
                         ),
@@ -87,6 +90,7 @@ fn adopt(used: &mut Config, read: &Config, limits: &Limits) {
     limits.set(pipeline.threshold_byte(), pipeline.stale_after(), pipeline.stall_after());
 }
 
+pub(super) const NOT_POISONED: &str = "no code panics while it holds this lock";
 /// Keys that hold from the next frame on.
 const LIVE: [&str; 3] =
     ["pipeline.threshold", "pipeline.stale_after_ms", "pipeline.stall_after_ms"];

@@ -8,12 +8,14 @@
 //!                            (also when nothing came:          /live             the same as layers (live.rs)
 //!                            a stall must be seen)             /status, /metrics from a Snapshot
 //!                                                              /snapshot.png     drawn on its own
+//!                                                              /api/v1/          for programs (api/mod.rs)
 //! ```
 //!
 //! A `watch` channel holds one value: a client that reads slowly skips frames and delays nobody.
 //! Who may look is `guard`'s to say, how much one client may take `connections`' and `visitors`'; SECURITY.md has the
 //! whole of it. Nothing here opens a file that a request names: what is served is compiled in, or drawn.
 
+mod api;
 mod connections;
 mod guard;
 mod layers;
@@ -51,6 +53,7 @@ use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::trace::Trace;
 use crate::pipeline::{Frame, Limits, Snapshot};
 use crate::source::clock::{Clock, Timestamp};
+use api::events::Events;
 use connections::Peer;
 use guard::Guard;
 use refusal::Refusal;
@@ -89,6 +92,8 @@ pub struct Feed {
     pub exposure: Option<exposure::Observer>,
     /// Where the connection to the broker stands, where there is one.
     pub mqtt: Option<mqtt::Observer>,
+    /// The configuration that is used, without secrets; called when somebody asks.
+    pub configuration: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
 }
 
 impl fmt::Debug for Feed {
@@ -147,7 +152,8 @@ impl Web {
             .max_blocking_threads(SNAPSHOT_THREADS)
             .build()
             .map_err(no_thread)?;
-        let Feed { slot, snapshot, counted, trace, facts, clock, limits, exposure, mqtt } = feed;
+        let Feed { slot, snapshot, counted, trace, facts, clock, limits, exposure, mqtt, .. } =
+            feed;
         let site = Arc::new(Site {
             snapshot,
             counted,
@@ -157,6 +163,8 @@ impl Web {
             limits,
             exposure,
             mqtt,
+            configuration: feed.configuration,
+            events: Events::default(),
             newest: Mutex::default(),
             recent: Mutex::default(),
             views: Views::default(),
@@ -229,6 +237,8 @@ struct Site {
     limits: Arc<Limits>,
     exposure: Option<exposure::Observer>,
     mqtt: Option<mqtt::Observer>,
+    configuration: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    events: Events,
     newest: Mutex<Option<Arc<Frame>>>,
     recent: Mutex<Recent>,
     views: Views,

@@ -14,6 +14,7 @@ use axum::routing::get;
 use futures_util::{StreamExt, stream};
 use image::ExtendedColorType;
 
+use super::api::{self, problem};
 use super::connections::Peer;
 use super::guard::LOGIN;
 use super::live::live;
@@ -21,6 +22,7 @@ use super::refusal::Refusal;
 use super::status::Status;
 use super::views::{BOUNDARY_LINE, STREAM_TYPE, View};
 use super::{NOT_POISONED, Site, login, page};
+use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::Observer;
 use crate::outputs::metrics::{self, Format, ProcessFigures, Reading};
 use crate::outputs::mqtt;
@@ -38,6 +40,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/trace.json", get(trace_json))
         .route(LOGIN, get(login::show).post(login::enter))
         .route("/healthz", get(|| file("text/plain", "ok\n")))
+        .merge(api::routes())
         .fallback(not_found)
         .with_state(Arc::clone(&site))
         .layer(middleware::from_fn_with_state(site, guard))
@@ -45,14 +48,19 @@ pub(super) fn router(site: Arc<Site>) -> Router {
 
 /// Turns away whom the guard refuses, and tells browsers to stay here.
 async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let for_program = api::is_asked(request.uri().path());
     let mut response = match site.guard.judge(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => {
             let asks_for_page = refusal == Refusal::NoToken && wants_html(&request);
             let peer = request.extensions().get().copied();
-            turn_away(&site, refusal, asks_for_page, peer).await
+            turn_away(&site, refusal, asks_for_page, peer, for_program).await
         }
     };
+    if for_program {
+        let disclaimer = HeaderValue::from_static(DISCLAIMER);
+        response.headers_mut().insert(api::DISCLAIMER_HEADER, disclaimer);
+    }
     for (name, value) in SECURITY_HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
@@ -64,6 +72,7 @@ async fn turn_away(
     refusal: Refusal,
     asks_for_page: bool,
     peer: Option<Peer>,
+    for_program: bool,
 ) -> Response {
     if refusal == Refusal::WrongToken {
         site.turn_down_wrong_token(peer).await;
@@ -71,7 +80,11 @@ async fn turn_away(
         site.visitors.refuse(refusal);
     }
     let (status, said) = refusal.answer();
-    let mut response = if asks_for_page { login::form(status, "") } else { sentence(status, said) };
+    let mut response = match (for_program, asks_for_page) {
+        (true, _) => problem::sentence(status, said),
+        (false, true) => login::form(status, ""),
+        (false, false) => sentence(status, said),
+    };
     let (name, value) = match refusal {
         Refusal::Method => (header::ALLOW, "GET, HEAD"),
         Refusal::NoToken | Refusal::WrongToken => {
@@ -141,7 +154,12 @@ async fn snapshot_png(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) 
     }
 }
 
-async fn status(State(site): State<Arc<Site>>) -> Response {
+pub(super) async fn status(State(site): State<Arc<Site>>) -> Response {
+    with_status(&site, |status| Json(status).into_response())
+}
+
+/// What the document of `/status` is made into.
+pub(super) fn with_status<T>(site: &Site, make: impl FnOnce(&Status<'_>) -> T) -> T {
     let snapshot = site.snapshot();
     let newest = site.newest();
     let freshness = site.freshness(newest.as_deref());
@@ -152,7 +170,7 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     let (facts, stale_after) = (&site.facts, site.limits.stale_after());
     let status = Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure);
     let mqtt = site.mqtt.as_ref().map(mqtt::Observer::figures);
-    Json(status.with(site.visitors.figures(), mqtt)).into_response()
+    make(&status.with(site.visitors.figures(), mqtt))
 }
 
 async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {
@@ -203,6 +221,10 @@ fn stopping() -> Response {
 
 async fn not_found(uri: Uri) -> Response {
     let path = uri.path();
+    if api::is_asked(path) {
+        let said = format!("There is no {path} here; /api/v1/openapi.json lists what there is.");
+        return problem::sentence(StatusCode::NOT_FOUND, &said);
+    }
     sentence(StatusCode::NOT_FOUND, &format!("There is no {path} here; the page is at /."))
 }
 

@@ -72,7 +72,7 @@ struct Source<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct NewestMask {
+pub(super) struct NewestMask {
     sequence: u64,
     frame_count: u8,
     lag_frames: u32,
@@ -137,7 +137,7 @@ impl<'a> Status<'a> {
 }
 
 impl NewestMask {
-    fn new(frame: &Frame, now: Timestamp, freshness: Freshness) -> Self {
+    pub(super) fn new(frame: &Frame, now: Timestamp, freshness: Freshness) -> Self {
         Self {
             sequence: frame.sequence,
             frame_count: frame.frame_count,

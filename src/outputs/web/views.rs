@@ -30,11 +30,13 @@ pub(super) fn draw(site: &Site, slot: &LatestSlot<Arc<Frame>>, stopped: &Receive
             Taken::Closed => stopped.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout),
         };
         if !running {
+            site.events.close();
             return site.views.close();
         }
         sample_rates(site);
         let newest = site.newest();
         let freshness = site.freshness(newest.as_deref());
+        site.events.tell(newest.as_deref(), freshness);
         for (view, parts) in site.views.watched() {
             let shown = Shown::of(newest.as_deref(), freshness);
             let kept = parts.borrow().bytes.clone();
