@@ -30,6 +30,7 @@ pub mod measurements;
 pub mod metering;
 mod numbering;
 pub mod pairing;
+pub mod quality;
 pub mod queue;
 pub mod recovery;
 mod running;
