@@ -405,6 +405,58 @@ fn a_hangup_reads_the_configuration_again_without_dropping_a_frame() {
 }
 
 #[test]
+fn vessels_are_measured_while_it_runs() {
+    let dir = TempDir::new().unwrap();
+    let text = "[source]\nmotion = \"still\"\n[measure]\nperiod_ms = 0\nstable_frames = 5\npixel_size_um = 8.0\n";
+    fs::write(dir.path().join("my.toml"), text).unwrap();
+    let run = ["run", "--frames", "3000"];
+    let mut daemon = Daemon::of_size(configured(dir.path(), "my.toml").args(run), "320x320");
+    let vessels = || {
+        let answer = get(&daemon.host, "/status");
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str::<Value>(body).unwrap()["vessels"].take()
+    };
+    let measured = (0..500).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        Some(vessels()).filter(|vessels| vessels["stable_frames"] == 5)
+    });
+    let measured =
+        measured.expect("five frames that do not move, in ten seconds of thirty a second");
+    assert_ne!(measured["quality"]["grade"], "reject", "{measured}");
+    assert_eq!(measured["pixel_size_um"], 8.0);
+    let measurements = measured["measurements"].as_array().unwrap();
+    assert_eq!(measurements.len(), 13);
+    for of in measurements {
+        let (value, mean) = (of["value"].as_f64().unwrap(), of["mean"].as_f64().unwrap());
+        // A picture that does not move differs by the sensor's noise at most.
+        assert!((value / mean - 1.0).abs() < 0.2, "{of}");
+        let (one, of_the_mean) = (&of["uncertainty"], &of["mean_uncertainty"]);
+        let factor = of_the_mean.as_f64().unwrap() * 5.0_f64.sqrt();
+        assert!((one.as_f64().unwrap() - factor).abs() <= 1e-9 * factor, "{of}");
+        assert!(of["unit"].is_string() && of["definition"].is_string(), "{of}");
+    }
+    let metrics = get(&daemon.host, "/metrics");
+    assert!(metrics.contains("qsegment_vessel_measurement{measurement=\"density\""), "{metrics}");
+
+    daemon.signal("-TERM");
+    assert!(daemon.child.wait().unwrap().success());
+    let last = &report(dir.path(), "out")["last_vessels"];
+    assert_eq!(last["stable_frames"], 1, "the last frame by itself");
+    assert!(last["measurements"][1]["value"].is_number(), "{last}");
+}
+
+#[test]
+fn nothing_is_measured_where_it_is_switched_off() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("my.toml"), "[measure]\nenabled = false\n").unwrap();
+    let mut command = configured(dir.path(), "my.toml");
+    command.args(["run", "--pace", "max", "--no-web", "--frames", "10", "--report", "off"]);
+    command.args(["--input-size", "320x320"]);
+    assert_fine(&command.output().unwrap());
+    assert_eq!(report(dir.path(), "off")["last_vessels"], Value::Null);
+}
+
+#[test]
 fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("my.toml"), "[source]\nseed = 2\n").unwrap();
@@ -441,8 +493,12 @@ struct Daemon {
 
 impl Daemon {
     fn start(run: &mut Command) -> Self {
+        Self::of_size(run, "48x48")
+    }
+
+    fn of_size(run: &mut Command, input_size: &str) -> Self {
         let mut child = run
-            .args(["--input-size", "48x48", "--listen", "127.0.0.1:0", "--report", "out"])
+            .args(["--input-size", input_size, "--listen", "127.0.0.1:0", "--report", "out"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

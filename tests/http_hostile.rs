@@ -116,6 +116,7 @@ fn serve(address: &str, access: Access) -> Serving {
         exposure: None,
         mqtt: None,
         configuration: Arc::new(|| serde_json::json!({})),
+        measure: None,
     };
     Web::bind(address.parse().unwrap(), access).unwrap().serve(feed).unwrap()
 }

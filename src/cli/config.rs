@@ -6,6 +6,7 @@ mod environment;
 mod exposure;
 mod file;
 mod hdmi;
+mod measure;
 mod mqtt;
 mod power;
 mod record;
@@ -38,6 +39,7 @@ use super::builtin::BuiltIn;
 
 pub(crate) use exposure::{Exposure, WhiteBalance};
 pub(crate) use hdmi::{DisplayOutput, Hdmi};
+pub(crate) use measure::Measure;
 pub(crate) use mqtt::{BrokerUrl, Mqtt};
 pub(crate) use power::{Instruments, Power};
 pub(crate) use record::Record;
@@ -71,6 +73,7 @@ pub(crate) struct Config {
     pub(crate) record: Record,
     pub(crate) recovery: Recovery,
     pub(crate) socket: Socket,
+    pub(crate) measure: Measure,
     pub(crate) mqtt: Mqtt,
 }
 
@@ -242,6 +245,7 @@ impl Config {
     pub(crate) fn check(&self) -> anyhow::Result<()> {
         self.source.inference_window.0.check().context("source.inference_window")?;
         self.record.check()?;
+        self.measure.check()?;
         self.mqtt.check()?;
         self.recovery.check()?;
         self.socket.check()?;

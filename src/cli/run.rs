@@ -9,6 +9,7 @@
 //!   latency-log   every count of every second, where that is wanted     (latency_log.rs)
 //!   capture, decode   the pipeline's own          web, hdmi, socket   the outputs' own
 //!   exposure   sets the camera's exposure and white balance, where there is a camera
+//!   measure    judges and measures the newest frame, where somebody could read it
 //!   mqtt, mqtt-frames   publish measurements and health, where there is a broker
 //!   record     writes what the source gave, where that is wanted
 //!   power-...  one an instrument for power
@@ -42,6 +43,7 @@ use qsegment::outputs::OutputError;
 use qsegment::outputs::exposure::{Exposing, Observer};
 use qsegment::outputs::figures::{Facts, milliseconds};
 use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
+use qsegment::outputs::measure::{self, Live};
 use qsegment::outputs::mqtt;
 use qsegment::outputs::overlay::Scale;
 use qsegment::outputs::record::{self, Recorder};
@@ -242,6 +244,9 @@ pub(super) fn to_the_end(
     let exposure = exposing.as_ref().map(Exposing::observer);
     let on_screen = opened.hdmi.is_some().then(|| pipeline.latest("hdmi"));
     let measured = opened.mqtt.is_some().then(|| pipeline.latest("mqtt"));
+    let is_read = opened.web.is_some() || opened.mqtt.is_some();
+    let measuring = measure_live(config, &opened.facts, &mut pipeline, is_read)?;
+    let measures = measuring.as_ref().map(Live::observer);
     let published = opened.recorder.as_ref().map(|recorder| recorder.published(&mut pipeline));
     let started = opened.started;
     let began = host_clock.now();
@@ -264,6 +269,7 @@ pub(super) fn to_the_end(
         recording: recording.as_ref().map(record::Recording::observer),
         socket: None,
         mqtt: None,
+        measure: measures.clone(),
     };
     let publishing = match (opened.mqtt, measured) {
         (Some(options), Some(slot)) => {
@@ -273,6 +279,7 @@ pub(super) fn to_the_end(
                 facts: opened.facts.clone(),
                 clock: host_clock.clone(),
                 limits: Arc::clone(&limits),
+                measure: measures.clone(),
             };
             Some(mqtt::start(options, feed)?)
         }
@@ -315,6 +322,7 @@ pub(super) fn to_the_end(
                 exposure: exposure.clone(),
                 mqtt: watch.mqtt.clone(),
                 configuration: served(&used),
+                measure: measures.clone(),
             })?;
             say_address(&serving, form, out)?;
             Some(serving)
@@ -357,6 +365,7 @@ pub(super) fn to_the_end(
     drop(serving);
     drop(on_socket);
     drop(exposing);
+    drop(measuring);
     drop(showing);
     drop(publishing);
     log_stop.raise();
@@ -380,6 +389,11 @@ pub(super) fn to_the_end(
     let time = RunTime { started, elapsed };
     let mut report = Report {
         exposure: exposure.as_ref().map(Observer::figures),
+        last_vessels: config
+            .measure
+            .options(opened.facts.seen)
+            .zip(last.as_deref())
+            .map(|(options, frame)| measure::of_frame(frame, options)),
         ..Report::new(&snapshot, &opened.facts, time, last.as_deref())
     };
     report.timing.start_to_first_mask.value = to_first_mask.map(milliseconds);
@@ -425,6 +439,20 @@ fn expose(
     let obey = Box::new(move |order| sensor.obey(order));
     Exposing::start(slot, frame_interval, controller, obey)
         .context("cannot start the exposure thread")
+}
+
+/// Starts the thread that judges and measures frames, unless nobody could read what it finds.
+fn measure_live(
+    config: &Config,
+    facts: &Facts,
+    pipeline: &mut Pipeline,
+    is_read: bool,
+) -> anyhow::Result<Option<Live>> {
+    let Some(options) = config.measure.options(facts.seen).filter(|_| is_read) else {
+        return Ok(None);
+    };
+    let slot = pipeline.latest("measure");
+    Live::start(slot, options).context("cannot start the measure thread").map(Some)
 }
 
 /// Everything that can be refused before the first frame.

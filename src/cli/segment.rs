@@ -11,9 +11,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 use image::{ExtendedColorType, ImageFormat};
-use qsegment::evaluation::field_of_view;
 use qsegment::outputs::overlay::{self, Freshness, Overlay, Scale, Style};
 use qsegment::pipeline::Frame;
+use qsegment::pipeline::field_of_view::FieldOfView;
 use qsegment::pipeline::measurements::Measuring;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::picture::Picture;
@@ -73,6 +73,7 @@ pub(crate) fn segment(
     let mut work = Work {
         clock: Clock::monotonic(StopSignal::default()),
         whole_frame: WholeFrame::new(&chosen.network)?,
+        field_of_view: FieldOfView::default(),
         measuring: Measuring::default(),
         overlay: Overlay::default(),
         style: config.overlay.style(Scale::One),
@@ -196,6 +197,7 @@ fn file_name(name: &str, what: &str) -> String {
 struct Work<'a> {
     clock: Clock,
     whole_frame: WholeFrame,
+    field_of_view: FieldOfView,
     measuring: Measuring,
     overlay: Overlay,
     style: Style,
@@ -214,10 +216,10 @@ impl Work<'_> {
         let started = self.clock.now();
         let picture = Picture::open_whole(file).map_err(|e| Refused::Picture(e.into()))?;
         let frame = self.whole_frame.segment(picture, self.threshold);
-        let field: Vec<u8> =
-            field_of_view(&frame.rgb, frame.width).into_iter().map(u8::from).collect();
+        let size = (frame.width, frame.height);
+        let field = self.field_of_view.find(&frame.rgb, size, size);
         let measured =
-            self.measuring.measure(&frame.probability, self.threshold, &field, frame.width);
+            self.measuring.measure(&frame.probability, self.threshold, field, frame.width);
         let took = self.clock.now().since(started);
         self.write(&frame, &name).map_err(Refused::Output)?;
         Ok(Segmented::new(file, name, &frame, measured, took))

@@ -3,7 +3,7 @@
 //! ```text
 //!   scores, row-major f32 --+-- >= threshold --> Counts --> Dice, accuracy, ... pooled and per picture
 //!   truth, row-major bool --+-- in steps ------> Scores --> area under the ROC curve, best threshold
-//!   region, row-major bool  |                    field_of_view finds it where nobody drew it
+//!   region, row-major bool  |                    where nobody drew it, pipeline::field_of_view finds it
 //!   green channel ----------+-- ridge            what no learning gets: the floor of every comparison
 //! ```
 //!
@@ -11,12 +11,10 @@
 
 mod bootstrap;
 mod counts;
-mod field_of_view;
 mod ridge;
 mod roc;
 
 pub use bootstrap::interval_of_pooled_dice;
 pub use counts::Counts;
-pub use field_of_view::field_of_view;
 pub use ridge::ridge;
 pub use roc::Scores;

@@ -8,6 +8,7 @@
 //!   last Arc<Frame>        --> report    overlay.png, mask.png, report.json at the end of a run
 //!   histograms, stamps     --> latency_log, trace   for HdrHistogram's tools, for Chrome and Perfetto
 //!   every RawFrame, Bounded<Arc<Frame>> --> record   MCAP files: the sensor's bytes, and what came of them
+//!   LatestSlot<Arc<Frame>> --> measure   is it worth measuring, what do its vessels measure
 //!   LatestSlot<Arc<Frame>> --> mqtt      measurements and health, to a broker where many cameras meet
 //!   Report, others' figures --> system_report   system.md, system.json, system.html of `qsegment bench system`
 //!   Snapshot               --> figures   one wording of every figure for page, metrics and report
@@ -20,6 +21,7 @@ pub mod exposure;
 pub mod figures;
 pub mod hdmi;
 pub mod latency_log;
+pub mod measure;
 pub mod metrics;
 pub mod mqtt;
 pub mod overlay;

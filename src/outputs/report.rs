@@ -21,6 +21,7 @@ use super::figures::{
     StageFigures, sensor_time,
 };
 use super::latency_log::{self, SoFar};
+use super::measure::VesselFigures;
 use super::overlay::{Freshness, Overlay, Style, mask};
 use super::record::RecordingFigures;
 use super::{DISCLAIMER, OutputError, trace, whole_file};
@@ -61,6 +62,9 @@ pub struct Report {
     pub stages: Vec<StageFigures>,
     /// Share of mask pixels of the last frame.
     pub last_vessel_fraction: Figure,
+    /// Quality and vessel measurements of the last frame by itself, so without uncertainties; none where frames are not
+    /// measured, or there is no frame.
+    pub last_vessels: Option<VesselFigures>,
     /// How the sensor was set, and how warm, in the last frame.
     pub last_sensor: Option<SensorFigures>,
     /// The pictures, and why there are none if there are none.
@@ -163,6 +167,7 @@ impl Report {
                 ("injected_faults", Quality::Simulated),
                 ("device_events", Quality::Measured),
                 ("recovery", Quality::Measured),
+                ("last_vessels", snapshot.source.quality),
                 ("last_sensor", snapshot.source.quality),
             ]),
             stages: stages.into_iter().map(StageFigures::from).collect(),
@@ -172,6 +177,7 @@ impl Report {
                 quality: snapshot.source.quality,
                 definition: "share of the last frame's tensor pixels with probability >= threshold",
             },
+            last_vessels: None,
             last_sensor: last.map(|frame| SensorFigures::from(&frame.sensor)),
             pictures: Pictures::of(last),
             timing: Timing::new(snapshot, time, timed_here),

@@ -20,6 +20,7 @@ mod arrivals;
 mod capture;
 pub mod decode;
 pub mod energy;
+pub mod field_of_view;
 mod frames;
 pub mod geometry;
 mod held;

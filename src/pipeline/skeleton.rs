@@ -81,14 +81,19 @@ impl Thinning {
     fn half_step(&mut self, stride: usize, step: HalfStep) {
         let Self { framed, standing, deleted, deletable } = self;
         let deletable = &deletable[step as usize];
-        deleted.clear();
-        standing.retain(|&at| {
+        deleted.resize(standing.len(), 0);
+        let (mut kept, mut gone) = (0, 0);
+        // Without a branch, which nobody can foretell: each pixel is written to both lists, and one of them moves on.
+        for place in 0..standing.len() {
+            let at = standing[place];
             let goes = deletable[usize::from(neighbours(framed, stride, at))];
-            if goes {
-                deleted.push(at);
-            }
-            !goes
-        });
+            standing[kept] = at;
+            deleted[gone] = at;
+            kept += usize::from(!goes);
+            gone += usize::from(goes);
+        }
+        standing.truncate(kept);
+        deleted.truncate(gone);
         for &at in deleted.iter() {
             framed[at] = 0;
         }
@@ -103,6 +108,7 @@ enum HalfStep {
 
 /// One bit each, clockwise from north in the lowest: north, north-east, east, ... north-west. `framed` holds 0 and 1
 /// and has a frame round it.
+#[inline]
 pub(super) fn neighbours(framed: &[u8], stride: usize, at: usize) -> u8 {
     let north = &framed[at - stride - 1..at - stride + 2];
     let here = &framed[at - 1..at + 2];

@@ -1,6 +1,9 @@
 //! Vessel measurements against phantoms whose truth is known by analysis, and against the 56 masks of CHASE_DB1.
 
+#[path = "../formats/allocated.rs"]
+mod allocated;
 mod chase;
+mod live;
 mod phantom;
 
 use phantom::{Canvas, Curve};

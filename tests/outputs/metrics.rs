@@ -73,6 +73,12 @@ fn every_figure_is_there_with_its_unit() {
         ("qsegment_exposure_seconds", &[("quality", "simulated")], 0.012_631_72),
         ("qsegment_analogue_gain_ratio", &[("quality", "simulated")], 2.0),
         ("qsegment_tensor_lag_frames", &[], 3.0),
+        ("qsegment_frame_grade", &[("grade", "usable")], 1.0),
+        ("qsegment_frame_grade", &[("grade", "good")], 0.0),
+        ("qsegment_frame_criterion", &[("criterion", "focus")], 0.75),
+        ("qsegment_vessel_measurement", &[("measurement", "density"), ("unit", "1")], 0.5),
+        ("qsegment_vessel_measurement_uncertainty", &[("measurement", "length_px")], 0.25),
+        ("qsegment_vessel_stable_frames", &[], 12.0),
         ("qsegment_power_watts", &measured, 0.26),
         ("qsegment_energy_joules_total", &measured, 2.5),
         ("qsegment_energy_per_frame_joules", &measured, 0.01),
@@ -162,11 +168,19 @@ fn leaves_out_what_is_not_known_yet() {
     snapshot.power[0].newest = None;
     (empty.newest, empty.freshness) = (None, Freshness::NoSignal);
     (empty.counted.recording, empty.counted.socket) = (None, None);
+    empty.counted.vessels = None;
     empty.process = qsegment::outputs::metrics::ProcessFigures::default();
     let families = text(&empty);
-    for unknown in
-        ["_age", "rate_", "injected", "qsegment_power_watts", "celsius", "process", "socket"]
-    {
+    for unknown in [
+        "_age",
+        "rate_",
+        "injected",
+        "qsegment_power_watts",
+        "celsius",
+        "process",
+        "socket",
+        "vessel_m",
+    ] {
         assert!(!families.keys().any(|name| name.contains(unknown)), "{unknown}");
     }
     assert_eq!(value(&families, "qsegment_state", &[("state", "no_signal")]), 1.0);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qsegment::formats::embedded::{LinePacking, SensorState};
 use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, NetworkFacts, Seen};
+use qsegment::outputs::measure::{self, VesselFigures};
 use qsegment::outputs::metrics::{Counted, ProcessFigures, Reading};
 use qsegment::outputs::overlay::Freshness;
 use qsegment::outputs::record::RecordingFigures;
@@ -12,6 +13,7 @@ use qsegment::outputs::socket::SocketFigures;
 use qsegment::outputs::web::VisitorFigures;
 use qsegment::pipeline::energy::{Metered, Span};
 use qsegment::pipeline::latency::{BUCKET_BOUNDS, Stage, StageBuckets, StageLatency};
+use qsegment::pipeline::quality::Grade;
 use qsegment::pipeline::recovery::Recoveries;
 use qsegment::pipeline::trace::{Passed, Trace};
 use qsegment::pipeline::{Counters, Frame, Recovery, Snapshot, Stamps};
@@ -190,7 +192,12 @@ pub(crate) fn reading() -> Reading {
         max_fds: Some(1024),
     };
     Reading {
-        counted: Counted { snapshot: snapshot(), recording: Some(recording), socket: Some(socket) },
+        counted: Counted {
+            snapshot: snapshot(),
+            recording: Some(recording),
+            socket: Some(socket),
+            vessels: Some(vessels()),
+        },
         newest: Some(Arc::new(frame(&["....", ".##.", "...."]))),
         freshness: Freshness::Live,
         stale_after: Duration::from_millis(500),
@@ -199,6 +206,21 @@ pub(crate) fn reading() -> Reading {
         process,
         visitors: VisitorFigures { connections: 3, refused: [("host", 2), ("too_many", 0)].into() },
     }
+}
+
+/// Of a frame too small to be measured, as if it had been.
+pub(crate) fn vessels() -> VesselFigures {
+    let mut vessels =
+        measure::of_frame(&frame(&["....", ".##.", "...."]), measure::Options::default());
+    vessels.stable_frames = 12;
+    vessels.quality.grade = Grade::Usable;
+    for criterion in &mut vessels.quality.criteria {
+        criterion.value = Some(0.75);
+    }
+    for measurement in &mut vessels.measurements {
+        (measurement.value, measurement.uncertainty) = (Some(0.5), Some(0.25));
+    }
+    vessels
 }
 
 pub(crate) fn facts() -> Facts {

@@ -39,6 +39,7 @@ impl Page {
             exposure: None,
             mqtt: None,
             configuration: Arc::new(|| json!({ "web": { "token_file": "(not shown)" } })),
+            measure: None,
         };
         Self { serving: web.serve(feed).unwrap(), slot, clock }
     }

@@ -1,8 +1,8 @@
 //! What the sensor would deliver of a picture: as the network sees it, and what the network says.
 
 use qsegment::emulator::{Engine, Network};
-use qsegment::evaluation::field_of_view;
 use qsegment::formats::input_tensor::ColourOrder;
+use qsegment::pipeline::field_of_view::FieldOfView;
 use qsegment::pipeline::host::{quant, subpixels};
 use qsegment::pipeline::quality::Seen;
 use qsegment::pipeline::subpixels::Subpixels;
@@ -64,7 +64,8 @@ impl Eye {
         // The shipped network's input is unsigned: a stored byte is the pixel.
         let rgb: Vec<u8> =
             (0..pixels).flat_map(|at| [0, 1, 2].map(|plane| planes[plane * pixels + at])).collect();
-        let field = field_of_view(&rgb, self.side).into_iter().map(u8::from).collect();
+        let size = (self.side, self.side);
+        let field = FieldOfView::default().find(&rgb, size, size).to_vec();
         Look { side: self.side, rgb, probability, field }
     }
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use image::{DynamicImage, ImageFormat, ImageReader};
-use qsegment::evaluation::field_of_view;
+use qsegment::pipeline::field_of_view::FieldOfView;
 use qsegment::source::simulated::picture::Picture;
 
 /// A folder of pictures and truths.
@@ -102,7 +102,7 @@ fn load_chase(folder: &Path, name: &str) -> anyhow::Result<Example> {
     let field_file = format!("{stem}_fov.png");
     let field = match find(folder, "fov_png", &field_file) {
         Some(_) => mask("fov_png", field_file)?,
-        None => field_of_view(&rgb, side),
+        None => lit(&rgb, (side, side)),
     };
     Ok(Example {
         truth: mask("1stHO", format!("{stem}_1stHO.png"))?,
@@ -135,9 +135,14 @@ fn load_pair(folder: &Path, name: &str) -> anyhow::Result<Example> {
     let truth = mask(&required(folder, "masks", name)?)?;
     let field = match with_stem(folder, "fov", name) {
         Some(path) => mask(&path)?,
-        None => field_of_view(picture.rgb(), width),
+        None => lit(picture.rgb(), (width, height)),
     };
     Ok(Example { picture, truth, second: None, field })
+}
+
+/// The field of view where nobody drew it.
+fn lit(rgb: &[u8], size: (usize, usize)) -> Vec<bool> {
+    FieldOfView::default().find(rgb, size, size).iter().map(|inside| *inside != 0).collect()
 }
 
 fn required(folder: &Path, part: &str, name: &str) -> anyhow::Result<PathBuf> {

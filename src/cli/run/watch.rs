@@ -3,7 +3,7 @@
 //! The pipeline knows neither what was shown nor what was spent; those who do know are asked here.
 
 use qsegment::outputs::metrics::Counted;
-use qsegment::outputs::{hdmi, mqtt, record, socket};
+use qsegment::outputs::{hdmi, measure, mqtt, record, socket};
 use qsegment::pipeline::latency::StageHistogram;
 use qsegment::pipeline::metering::Meters;
 use qsegment::pipeline::trace::Trace;
@@ -21,6 +21,8 @@ pub(super) struct Watch {
     pub(super) socket: Option<socket::Observer>,
     /// None where nothing is published.
     pub(super) mqtt: Option<mqtt::Observer>,
+    /// None where nothing is measured.
+    pub(super) measure: Option<measure::Observer>,
 }
 
 impl Watch {
@@ -50,6 +52,7 @@ impl Watch {
             snapshot,
             recording: self.recording.as_ref().map(record::Observer::figures),
             socket: self.socket.as_ref().map(socket::Observer::figures),
+            vessels: self.measure.as_ref().and_then(measure::Observer::figures),
         }
     }
     /// Every count so far.

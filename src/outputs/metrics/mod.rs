@@ -19,6 +19,7 @@ mod pipeline;
 mod power;
 mod process;
 mod recovery;
+mod vessels;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use super::figures::Facts;
+use super::measure::VesselFigures;
 use super::overlay::Freshness;
 use super::record::RecordingFigures;
 use super::socket::SocketFigures;
@@ -47,6 +49,8 @@ pub struct Counted {
     pub recording: Option<RecordingFigures>,
     /// None where no socket is served.
     pub socket: Option<SocketFigures>,
+    /// None where nothing is measured, and before the first measurement.
+    pub vessels: Option<VesselFigures>,
 }
 
 /// Everything that a scrape is made of, at one moment.
@@ -92,13 +96,14 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let mut families = Families(&mut encoder);
         let Self { reading, facts } = self;
-        let Counted { snapshot, recording, socket } = &reading.counted;
+        let Counted { snapshot, recording, socket, .. } = &reading.counted;
         pipeline::facts(&mut families, facts)?;
         pipeline::state(&mut families, reading)?;
         pipeline::counters(&mut families, snapshot)?;
         pipeline::stages(&mut families, snapshot)?;
         recovery::figures(&mut families, &snapshot.recovery)?;
         pipeline::sensor(&mut families, reading)?;
+        vessels::figures(&mut families, reading)?;
         power::figures(&mut families, snapshot)?;
         outputs::recording(&mut families, recording.as_ref())?;
         outputs::socket(&mut families, socket.as_ref())?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::documents::State;
-use super::measure::MEASURES;
+use super::measure::{MEASURES, OF_VESSELS, Shown};
 use super::topics::{CameraName, Topics};
 use crate::outputs::DISCLAIMER;
 use crate::outputs::figures::Facts;
@@ -26,12 +26,13 @@ pub(super) struct Announcement {
     pub(super) payload: Vec<u8>,
 }
 
-/// All sensors of a camera; nothing where Home Assistant is not served.
+/// All sensors of a camera, those of its vessels where it `measures`; nothing where Home Assistant is not served.
 pub(super) fn announcements(
     topics: &Topics,
     camera: &CameraName,
     facts: &Facts,
     snapshot: &Snapshot,
+    measures: bool,
 ) -> Vec<Announcement> {
     let device = Device {
         identifiers: [format!("qsegment_{camera}")],
@@ -58,7 +59,7 @@ pub(super) fn announcements(
         let payload = serde_json::to_vec(&config).expect("keys are strings");
         Some(Announcement { topic, payload })
     };
-    entities(snapshot).into_iter().filter_map(announce).collect()
+    entities(snapshot, measures).into_iter().filter_map(announce).collect()
 }
 
 /// How long a camera waits after Home Assistant has said that it has started.
@@ -99,16 +100,18 @@ struct Look {
     #[serde(skip_serializing_if = "Option::is_none")]
     icon: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    options: Option<[&'static str; 4]>,
+    options: Option<&'static [&'static str]>,
 }
 
-fn entities(snapshot: &Snapshot) -> Vec<Entity> {
-    let measured = MEASURES.iter().map(|measure| {
-        let (path, shown) =
-            (format!("value_json.measurements.{}.value", measure.name), &measure.shown);
+fn entities(snapshot: &Snapshot, measures: bool) -> Vec<Entity> {
+    let of_every_frame = MEASURES.iter().map(|measure| (measure.name, &measure.shown));
+    let of_judged_frames =
+        OF_VESSELS.iter().filter(|_| measures).map(|measure| (measure.name, &measure.shown));
+    let measured = of_every_frame.chain(of_judged_frames).map(|(name, shown): (_, &Shown)| {
+        let path = format!("value_json.measurements.{name}.value");
         Entity {
             kind: "sensor",
-            object: measure.name.to_owned(),
+            object: name.to_owned(),
             name: shown.name.to_owned(),
             document: Document::Measurements,
             // What is null becomes None, which Home Assistant shows as unknown.
@@ -142,7 +145,25 @@ fn entities(snapshot: &Snapshot) -> Vec<Entity> {
             },
         }
     });
-    measured.chain(powers).chain(upkeep()).collect()
+    measured.chain(measures.then(grade)).chain(powers).chain(upkeep()).collect()
+}
+
+/// Whether what is seen is worth measuring.
+fn grade() -> Entity {
+    Entity {
+        kind: "sensor",
+        object: "grade".to_owned(),
+        name: "Picture quality".to_owned(),
+        document: Document::Measurements,
+        template: "{{ value_json.measured.grade if value_json.measured is not none else None }}"
+            .to_owned(),
+        look: Look {
+            device_class: Some("enum"),
+            options: Some(&["good", "usable", "reject"]),
+            icon: Some("mdi:image-check"),
+            ..Look::default()
+        },
+    }
 }
 
 /// What tells how the camera is, and nothing of what it sees.
@@ -195,7 +216,7 @@ fn upkeep() -> [Entity; 5] {
             "State",
             Document::Health,
             "{{ value_json.state }}",
-            Look { device_class: Some("enum"), options: Some(State::NAMES), ..diagnostic },
+            Look { device_class: Some("enum"), options: Some(&State::NAMES), ..diagnostic },
         ),
         entity(
             "binary_sensor",
@@ -250,18 +271,18 @@ mod tests {
     use super::super::sample::{facts, snapshot};
     use super::*;
 
-    fn announced(discovery: Option<&str>) -> Vec<(String, Value)> {
+    fn announced(discovery: Option<&str>, measures: bool) -> Vec<(String, Value)> {
         let camera: CameraName = "theatre-2".parse().unwrap();
         let discovery = discovery.map(|prefix| prefix.parse().unwrap());
         let topics = Topics::new(&"qsegment".parse().unwrap(), &camera, discovery.as_ref());
-        announcements(&topics, &camera, &facts(), &snapshot())
+        announcements(&topics, &camera, &facts(), &snapshot(), measures)
             .into_iter()
             .map(|one| (one.topic, serde_json::from_slice(&one.payload).unwrap()))
             .collect()
     }
 
     fn find(topic: &str) -> Value {
-        let all = announced(Some("homeassistant"));
+        let all = announced(Some("homeassistant"), true);
         all.into_iter().find(|(found, _)| found == topic).unwrap().1
     }
 
@@ -294,6 +315,14 @@ mod tests {
                 "origin": { "name": "qsegment", "sw_version": "0.1.0" },
             })
         );
+    }
+
+    #[test]
+    fn grade_is_one_of_three_words() {
+        let config = find("homeassistant/sensor/theatre-2/grade/config");
+        assert_eq!(config["options"], json!(["good", "usable", "reject"]));
+        assert_eq!(config["device_class"], "enum");
+        assert_eq!(config["state_topic"], "qsegment/theatre-2/measurements");
     }
 
     #[test]
@@ -336,8 +365,10 @@ mod tests {
 
     #[test]
     fn every_sensor_has_a_topic_and_an_id_of_its_own() {
-        let all = announced(Some("homeassistant"));
-        assert_eq!(all.len(), MEASURES.len() + 6);
+        let without = announced(Some("homeassistant"), false);
+        assert_eq!(without.len(), MEASURES.len() + 6);
+        let all = announced(Some("homeassistant"), true);
+        assert_eq!(all.len(), without.len() + OF_VESSELS.len() + 1);
         let topics: BTreeSet<_> = all.iter().map(|(topic, _)| topic).collect();
         let ids: BTreeSet<_> = all.iter().map(|(_, config)| config["unique_id"].as_str()).collect();
         assert_eq!((topics.len(), ids.len()), (all.len(), all.len()));
@@ -345,6 +376,6 @@ mod tests {
 
     #[test]
     fn nothing_is_announced_where_home_assistant_is_not_served() {
-        assert!(announced(None).is_empty());
+        assert!(announced(None, true).is_empty());
     }
 }

@@ -12,15 +12,18 @@ use super::figures::MqttFigures;
 use super::measure::MEASURES;
 use super::reading::Reading;
 use crate::outputs::DISCLAIMER;
+use crate::outputs::figures::measurements::MEANINGS;
 use crate::outputs::figures::power::{PowerFigures, UncertainFigure};
 use crate::outputs::figures::{
     COUNTERS, Facts, Figure, Ladder, NetworkFacts, SensorFigures, StageDefinition, definition,
     milliseconds,
 };
+use crate::outputs::measure::VesselFigures;
 use crate::outputs::overlay::Freshness;
 use crate::outputs::recent::RecentRates;
 use crate::pipeline::Snapshot;
 use crate::pipeline::latency::Stage;
+use crate::pipeline::quality::Grade;
 use crate::source::Quality;
 use crate::source::clock::Timestamp;
 use crate::source::power::{PowerSource, Scope};
@@ -32,6 +35,7 @@ pub(super) struct Now<'a> {
     pub(super) facts: &'a Facts,
     pub(super) snapshot: &'a Snapshot,
     pub(super) newest: Option<&'a Reading>,
+    pub(super) vessels: Vessels<'a>,
     pub(super) state: State,
     /// Host clock.
     pub(super) now: Timestamp,
@@ -44,6 +48,15 @@ impl<'a> Now<'a> {
     fn live(&self) -> Option<&'a Reading> {
         self.newest.filter(|_| self.state == State::Live)
     }
+}
+
+/// What was measured of vessels.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Vessels<'a> {
+    /// By configuration.
+    NotMeasured,
+    /// None before the first measurement.
+    Measured(Option<&'a VesselFigures>),
 }
 
 /// What a camera is doing.
@@ -87,9 +100,26 @@ pub(super) struct Measurements<'a> {
     source: &'a str,
     sequence: Option<u64>,
     frame_time: Option<String>,
-    measurements: BTreeMap<&'static str, Figure>,
+    measurements: BTreeMap<&'static str, Measurement>,
+    measured: Option<Measured>,
     latency: BTreeMap<&'static str, Latency>,
     power: Vec<Power>,
+}
+
+#[derive(Debug, Serialize)]
+struct Measurement {
+    #[serde(flatten)]
+    figure: Figure,
+    uncertainty: Option<f64>,
+}
+
+/// The frame whose vessels were measured, which may be a few before the newest.
+#[derive(Debug, Serialize)]
+struct Measured {
+    sequence: u64,
+    grade: Grade,
+    advice: Option<&'static str>,
+    stable_frames: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -113,12 +143,38 @@ impl<'a> Measurements<'a> {
     pub(super) fn new(of: Now<'a>, number: u64) -> Self {
         let live = of.live();
         let quality = of.snapshot.source.quality;
-        let figure = |measure: &super::measure::Measure| Figure {
-            value: live.map(measure.value).filter(|value| value.is_finite()),
-            unit: measure.unit,
-            quality,
-            definition: measure.definition,
+        let measurement = |unit, definition, value: Option<f64>, uncertainty| Measurement {
+            figure: Figure {
+                value: value.filter(|value| value.is_finite()),
+                unit,
+                quality,
+                definition,
+            },
+            uncertainty,
         };
+        let mut measurements: BTreeMap<_, _> = MEASURES
+            .iter()
+            .map(|of| {
+                let value = live.map(of.value);
+                (of.name, measurement(of.unit, of.definition, value, None))
+            })
+            .collect();
+        let vessels = match of.vessels {
+            Vessels::Measured(vessels) => {
+                // Whatever happens, the same keys.
+                measurements.extend(MEANINGS.map(|meaning| {
+                    (meaning.name, measurement(meaning.unit, meaning.definition, None, None))
+                }));
+                vessels.filter(|_| live.is_some())
+            }
+            Vessels::NotMeasured => None,
+        };
+        measurements.extend(
+            vessels
+                .iter()
+                .flat_map(|vessels| &vessels.measurements)
+                .map(|of| (of.name, measurement(of.unit, of.definition, of.value, of.uncertainty))),
+        );
         Self {
             version: 1,
             disclaimer: DISCLAIMER,
@@ -131,7 +187,13 @@ impl<'a> Measurements<'a> {
             frame_time: live
                 .and_then(|reading| of.wall.checked_sub(reading.age_at(of.now)))
                 .map(rfc_3339),
-            measurements: MEASURES.iter().map(|measure| (measure.name, figure(measure))).collect(),
+            measurements,
+            measured: vessels.map(|vessels| Measured {
+                sequence: vessels.sequence,
+                grade: vessels.quality.grade,
+                advice: vessels.quality.advice(),
+                stable_frames: vessels.stable_frames,
+            }),
             latency: BTreeMap::from([("sensor_to_mask", Latency::new(of.snapshot, live))]),
             power: of.snapshot.power.iter().map(PowerFigures::from).map(Power::from).collect(),
         }
@@ -246,7 +308,7 @@ fn rfc_3339(time: SystemTime) -> String {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::sample::{facts, now, reading, snapshot};
+    use super::super::sample::{facts, now, reading, snapshot, vessels};
     use super::*;
     use crate::outputs::mqtt::Observer;
 
@@ -289,8 +351,10 @@ mod tests {
                         "unit": "1",
                         "quality": "measured",
                         "definition": "share of the frame's tensor pixels with probability >= threshold",
+                        "uncertainty": null,
                     },
                 },
+                "measured": null,
                 "latency": {
                     "sensor_to_mask": {
                         "value": 102.0,
@@ -338,6 +402,45 @@ mod tests {
         }
         let ended = health(State::Offline);
         assert_eq!((&ended["recent"], &ended["newest_mask_age_ms"]), (&Value::Null, &Value::Null));
+    }
+
+    fn with_vessels(vessels: &VesselFigures, state: State) -> Value {
+        let (facts, snapshot, reading) = (facts(), snapshot(), reading());
+        let of = now(&facts, &snapshot, Some(&reading), state);
+        let of = Now { vessels: Vessels::Measured(Some(vessels)), ..of };
+        serde_json::to_value(Measurements::new(of, 7)).unwrap()
+    }
+
+    #[test]
+    fn vessels_are_published_with_grade_and_uncertainty() {
+        let document = with_vessels(&vessels(), State::Live);
+        assert_eq!(
+            document["measurements"]["density"],
+            json!({
+                "value": 0.5,
+                "uncertainty": 0.25,
+                "unit": "1",
+                "quality": "measured",
+                "definition": MEANINGS[1].definition,
+            })
+        );
+        assert_eq!(document["measured"]["sequence"], 40);
+        assert_eq!(document["measured"]["grade"], "reject");
+        assert_eq!(document["measured"]["stable_frames"], 12);
+        assert!(document["measured"]["advice"].is_string());
+    }
+
+    #[test]
+    fn vessels_of_a_stale_frame_are_null_and_keep_their_keys() {
+        let stale = with_vessels(&vessels(), State::Stale);
+        assert_eq!(stale["measured"], Value::Null);
+        assert_eq!(stale["measurements"].as_object().unwrap().len(), MEANINGS.len() + 1);
+        for meaning in MEANINGS {
+            assert_eq!(stale["measurements"][meaning.name]["value"], Value::Null);
+            assert_eq!(stale["measurements"][meaning.name]["unit"], meaning.unit);
+        }
+        let off = measurements(State::Live);
+        assert_eq!(off["measurements"].as_object().unwrap().len(), 1, "not measured, no keys");
     }
 
     #[test]

@@ -38,6 +38,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::OutputError;
 use super::figures::Facts;
+use super::measure as vessels;
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::{Frame, Limits, Snapshot};
 use crate::source::clock::Clock;
@@ -102,6 +103,8 @@ pub struct Feed {
     pub clock: Clock,
     /// When a mask is stale.
     pub limits: Arc<Limits>,
+    /// What was measured of vessels, where they are.
+    pub measure: Option<vessels::Observer>,
 }
 
 /// Publishing goes on until this is dropped; then the broker is told, which takes two seconds at most.

@@ -11,12 +11,13 @@ use tokio::task::JoinHandle;
 use super::Feed;
 use super::connection::Happened;
 use super::discovery;
-use super::documents::{Health, Measurements, Now, State};
+use super::documents::{Health, Measurements, Now, State, Vessels};
 use super::figures::Observer;
 use super::reading::{Reading, freshness};
 use super::schedule::Schedule;
 use super::topics::{CameraName, OFFLINE, ONLINE, Topics};
 use crate::outputs::figures::milliseconds;
+use crate::outputs::measure;
 use crate::outputs::recent::Recent;
 use crate::pipeline::Snapshot;
 use crate::source::clock::Timestamp;
@@ -107,7 +108,9 @@ impl Publisher {
     fn announce(&mut self) {
         self.announce_at = None;
         let snapshot = (self.feed.snapshot)();
-        let all = discovery::announcements(&self.topics, &self.camera, &self.feed.facts, &snapshot);
+        let measures = self.feed.measure.is_some();
+        let Self { topics, camera, feed, .. } = &*self;
+        let all = discovery::announcements(topics, camera, &feed.facts, &snapshot, measures);
         for announcement in all {
             self.offer(announcement.topic, QoS::AtLeastOnce, true, announcement.payload);
         }
@@ -137,7 +140,13 @@ impl Publisher {
         let snapshot = (self.feed.snapshot)();
         if due.measurements {
             self.number += 1;
-            let document = Measurements::new(self.at(now, state, &snapshot), self.number);
+            let measured = self.feed.measure.as_ref().map(measure::Observer::figures);
+            let vessels = match &measured {
+                Some(figures) => Vessels::Measured(figures.as_ref()),
+                None => Vessels::NotMeasured,
+            };
+            let of = Now { vessels, ..self.at(now, state, &snapshot) };
+            let document = Measurements::new(of, self.number);
             let document = json(&document);
             // One that comes late is not wanted: without acknowledgement.
             self.offer(self.topics.measurements(), QoS::AtMostOnce, false, document);
@@ -160,6 +169,7 @@ impl Publisher {
             facts: &self.feed.facts,
             snapshot,
             newest: self.newest.as_ref(),
+            vessels: Vessels::NotMeasured,
             state,
             now,
             wall: SystemTime::now(),

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::documents::{Now, State};
+use super::documents::{Now, State, Vessels};
 use super::reading::Reading;
 use crate::formats::embedded::{LinePacking, SensorState};
 use crate::outputs::figures::{Facts, Ladder, NetworkFacts};
+use crate::outputs::measure::{self, VesselFigures};
 use crate::pipeline::energy::{Metered, Span};
 use crate::pipeline::latency::{Stage, StageLatency};
-use crate::pipeline::{Counters, Recovery, Snapshot, Stamps};
+use crate::pipeline::{Counters, Frame, Recovery, Snapshot, Stamps};
 use crate::source::clock::Timestamp;
 use crate::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
 use crate::source::{Quality, SourceInfo};
@@ -21,7 +22,27 @@ pub(super) fn now<'a>(
     state: State,
 ) -> Now<'a> {
     let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_694_400);
-    Now { camera: "theatre-2", facts, snapshot, newest, state, now: Timestamp(5_150_000_000), wall }
+    Now {
+        camera: "theatre-2",
+        facts,
+        snapshot,
+        newest,
+        vessels: Vessels::NotMeasured,
+        state,
+        now: Timestamp(5_150_000_000),
+        wall,
+    }
+}
+
+/// Of a dark frame, which is rejected, had it been measured all the same.
+pub(super) fn vessels() -> VesselFigures {
+    let frame = Frame { sequence: 40, ..Frame::default() };
+    let mut vessels = measure::of_frame(&frame, measure::Options::default());
+    vessels.stable_frames = 12;
+    for measurement in &mut vessels.measurements {
+        (measurement.value, measurement.uncertainty) = (Some(0.5), Some(0.25));
+    }
+    vessels
 }
 
 /// 100 ms from frame start to tensor, 2 ms to the mask.

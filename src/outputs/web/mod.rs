@@ -44,6 +44,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::OutputError;
 use super::exposure;
 use super::figures::Facts;
+use super::measure;
 use super::metrics::Counted;
 use super::mqtt;
 use super::overlay::{Freshness, Overlay};
@@ -94,6 +95,8 @@ pub struct Feed {
     pub mqtt: Option<mqtt::Observer>,
     /// The configuration that is used, without secrets; called when somebody asks.
     pub configuration: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
+    /// What was measured of vessels, where they are.
+    pub measure: Option<measure::Observer>,
 }
 
 impl fmt::Debug for Feed {
@@ -152,8 +155,8 @@ impl Web {
             .max_blocking_threads(SNAPSHOT_THREADS)
             .build()
             .map_err(no_thread)?;
-        let Feed { slot, snapshot, counted, trace, facts, clock, limits, exposure, mqtt, .. } =
-            feed;
+        let Feed { slot, snapshot, counted, trace, facts, clock, limits, .. } = feed;
+        let (exposure, mqtt, measure) = (feed.exposure, feed.mqtt, feed.measure);
         let site = Arc::new(Site {
             snapshot,
             counted,
@@ -165,6 +168,7 @@ impl Web {
             mqtt,
             configuration: feed.configuration,
             events: Events::default(),
+            measure,
             newest: Mutex::default(),
             recent: Mutex::default(),
             views: Views::default(),
@@ -239,6 +243,7 @@ struct Site {
     mqtt: Option<mqtt::Observer>,
     configuration: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     events: Events,
+    measure: Option<measure::Observer>,
     newest: Mutex<Option<Arc<Frame>>>,
     recent: Mutex<Recent>,
     views: Views,

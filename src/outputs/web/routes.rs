@@ -24,9 +24,10 @@ use super::views::{BOUNDARY_LINE, STREAM_TYPE, View};
 use super::{NOT_POISONED, Site, login, page};
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::Observer;
+use crate::outputs::measure;
 use crate::outputs::metrics::{self, Format, ProcessFigures, Reading};
 use crate::outputs::mqtt;
-use crate::outputs::overlay::{Layer, Opacity, Style};
+use crate::outputs::overlay::{Freshness, Layer, Opacity, Style};
 use crate::outputs::report::png;
 
 pub(super) fn router(site: Arc<Site>) -> Router {
@@ -170,7 +171,9 @@ pub(super) fn with_status<T>(site: &Site, make: impl FnOnce(&Status<'_>) -> T) -
     let (facts, stale_after) = (&site.facts, site.limits.stale_after());
     let status = Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure);
     let mqtt = site.mqtt.as_ref().map(mqtt::Observer::figures);
-    make(&status.with(site.visitors.figures(), mqtt))
+    let vessels = site.measure.as_ref().filter(|_| freshness == Freshness::Live);
+    let vessels = vessels.and_then(measure::Observer::figures);
+    make(&status.with(site.visitors.figures(), mqtt).with_vessels(vessels))
 }
 
 async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {

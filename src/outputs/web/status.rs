@@ -15,6 +15,7 @@ use crate::outputs::figures::{
     COUNTERS, Facts, Ladder, NetworkFacts, Seen, SensorFigures, SensorRates, StageFigures,
     milliseconds,
 };
+use crate::outputs::measure::VesselFigures;
 use crate::outputs::mqtt::MqttFigures;
 use crate::outputs::overlay::Freshness;
 use crate::outputs::recent::RecentRates;
@@ -39,6 +40,8 @@ pub(super) struct Status<'a> {
     seen: Option<Seen>,
     source: Source<'a>,
     newest_mask: Option<NewestMask>,
+    /// Null where nothing is measured, before the first measurement, and unless the mask is live.
+    vessels: Option<VesselFigures>,
     /// Null without a camera: the simulated sensor has no exposure.
     exposure: Option<ExposureFigures>,
     /// Over the last seconds, host clock.
@@ -115,6 +118,7 @@ impl<'a> Status<'a> {
                 pace: facts.pace.as_deref(),
             },
             newest_mask: newest.map(|(frame, now)| NewestMask::new(frame, now, freshness)),
+            vessels: None,
             exposure,
             recent,
             rates: SensorRates::from(snapshot),
@@ -133,6 +137,9 @@ impl<'a> Status<'a> {
     }
     pub(super) fn with(self, http: VisitorFigures, mqtt: Option<MqttFigures>) -> Self {
         Self { http: Some(http), mqtt, ..self }
+    }
+    pub(super) fn with_vessels(self, vessels: Option<VesselFigures>) -> Self {
+        Self { vessels, ..self }
     }
 }
 

@@ -12,6 +12,7 @@
 #[derive(Debug, Default)]
 pub(super) struct Boxes {
     marks: Vec<u8>,
+    coarser: Vec<u8>,
 }
 
 impl Boxes {
@@ -23,25 +24,22 @@ impl Boxes {
         // Boxes of 2 from pixels, all others from the four boxes that they are made of.
         let (mut columns, mut rows) = (width, height);
         self.marks.clear();
-        self.marks.extend(set.iter().map(|&pixel| u8::from(pixel != 0)));
+        self.marks.extend(set[..width * height].iter().map(|&pixel| u8::from(pixel != 0)));
         for size in SIZES {
             let (wide, high) = (columns.div_ceil(2), rows.div_ceil(2));
-            let mut touched = 0_u32;
-            for y in 0..high {
-                for x in 0..wide {
-                    let mut mark = 0;
-                    for row in [2 * y, 2 * y + 1].into_iter().filter(|row| *row < rows) {
-                        let start = row * columns + 2 * x;
-                        mark |= self.marks[start];
-                        if 2 * x + 1 < columns {
-                            mark |= self.marks[start + 1];
-                        }
-                    }
-                    // In place: what is written lies before all that is still to be read.
-                    self.marks[y * wide + x] = mark;
-                    touched += u32::from(mark);
-                }
+            self.coarser.clear();
+            for pair in self.marks.chunks(2 * columns.max(1)) {
+                let (upper, lower) = pair.split_at(columns);
+                // The last row has none below it where their number is odd.
+                let lower = if lower.is_empty() { upper } else { lower };
+                let (uppers, upper_last) = upper.as_chunks::<2>();
+                let (lowers, lower_last) = lower.as_chunks::<2>();
+                let boxes = uppers.iter().zip(lowers);
+                self.coarser.extend(boxes.map(|(up, low)| up[0] | up[1] | low[0] | low[1]));
+                self.coarser.extend(upper_last.iter().zip(lower_last).map(|(up, low)| up | low));
             }
+            std::mem::swap(&mut self.marks, &mut self.coarser);
+            let touched: u32 = self.marks.iter().map(|&mark| u32::from(mark)).sum();
             (columns, rows) = (wide, high);
             if touched == 0 {
                 return None;

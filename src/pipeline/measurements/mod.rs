@@ -6,6 +6,7 @@
 //!                                   +--> skeleton --> centreline.rs ---------> length, ends, branchings
 //!                                                |       +--> tortuosity.rs -> tortuosity
 //!                                                +--> width.rs -------------> width map
+//!   one frame after the other ----> repeats.rs ---> mean and deviation of each
 //! ```
 //!
 //! Definitions follow those in use for fundus pictures; where tools differ, the one taken stands at the field. Not
@@ -15,6 +16,7 @@
 
 mod boxes;
 mod centreline;
+pub mod repeats;
 mod tortuosity;
 mod width;
 
@@ -52,6 +54,28 @@ pub struct Measurements {
     pub tortuosity_median: Option<f64>,
     /// The same, weighted by the length of each.
     pub tortuosity: Option<f64>,
+}
+
+impl Measurements {
+    /// How many there are, without the vessel pixels that are not written.
+    pub const FIGURES: usize = 10;
+
+    /// Every figure, in the order of the fields.
+    #[must_use]
+    pub fn figures(&self) -> [Option<f64>; Self::FIGURES] {
+        [
+            Some(self.field_px as f64),
+            self.density,
+            Some(self.length_px),
+            self.length_density_per_px,
+            self.mean_width_px,
+            self.box_dimension,
+            Some(self.end_points as f64),
+            Some(self.branch_points as f64),
+            self.tortuosity_median,
+            self.tortuosity,
+        ]
+    }
 }
 
 /// Measures one mask after the other; nothing is allocated once its buffers have grown.

@@ -131,9 +131,18 @@ mod tests {
         let mut noisy = |level: f64| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let noise = if noise == 0 { 0 } else { (state >> 16) as i32 % (2 * noise + 1) - noise };
-            (level.round() as i32 + noise).clamp(0, 255) as u8
+            to_byte(level.round() + f64::from(noise))
         };
         plane.into_iter().map(&mut noisy).collect()
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the value is brought into range first"
+    )]
+    fn to_byte(level: f64) -> u8 {
+        level.clamp(0.0, 255.0) as u8
     }
 
     fn of(plane: &[u8]) -> f64 {
