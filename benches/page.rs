@@ -27,6 +27,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, blur, resize};
 use image::{ExtendedColorType, RgbImage};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use qsegment::outputs::record::Switch;
 use qsegment::outputs::web::{Access, Feed, Web};
 use qsegment::pipeline::queue::LatestSlot;
 use qsegment::pipeline::{Frame, Limits};
@@ -132,6 +133,9 @@ fn watched(frame: &Frame, rate: u32, path: &'static str, count: u32) -> (f64, f6
         exposure: None,
         mqtt: None,
         configuration: Arc::new(|| serde_json::Value::Null),
+        measure: None,
+        aim: None,
+        recording: Switch::none("nothing is recorded here"),
     };
     let web = Web::bind("127.0.0.1:0".parse().unwrap(), Access::default()).unwrap();
     let serving = web.serve(feed).unwrap();

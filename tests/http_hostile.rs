@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use qsegment::outputs::record::Switch;
 use qsegment::outputs::web::{Access, Feed, Serving, Token, Web};
 use qsegment::pipeline::Limits;
 use qsegment::pipeline::queue::LatestSlot;
@@ -117,6 +118,8 @@ fn serve(address: &str, access: Access) -> Serving {
         mqtt: None,
         configuration: Arc::new(|| serde_json::json!({})),
         measure: None,
+        aim: Some(sample::aim()),
+        recording: Switch::none("nothing is recorded here"),
     };
     Web::bind(address.parse().unwrap(), access).unwrap().serve(feed).unwrap()
 }
@@ -157,7 +160,9 @@ fn request(random: &mut ChaCha8Rng, dir: &TempDir, token: &str) -> Vec<u8> {
         request.extend_from_slice(b"Connection: close\r\n");
     }
     request.extend_from_slice(b"\r\n");
-    if random.random_bool(0.3) {
+    if random.random_bool(0.1) {
+        change(random, &mut request);
+    } else if random.random_bool(0.3) {
         let len = random.random_range(0..2000);
         request.extend((0..len).map(|_| random.random::<u8>()));
     }
@@ -197,6 +202,18 @@ fn conversation(random: &mut ChaCha8Rng, token: &str) -> Vec<u8> {
         said.extend((0..random.random_range(0..200)).map(|_| random.random::<u8>()));
     }
     said
+}
+
+/// In the place of a head without its end: one that may change something, and what it says.
+fn change(random: &mut ChaCha8Rng, request: &mut Vec<u8>) {
+    let body = pick(random, &BODIES);
+    let (method, path) = pick_from(random, &CHANGES);
+    let len = if random.random_bool(0.8) { body.len() } else { random.random_range(0..3000) };
+    *request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n\
+         Content-Type: application/json\r\nContent-Length: {len}\r\nConnection: close\r\n\r\n{body}"
+    )
+    .into_bytes();
 }
 
 fn target(random: &mut ChaCha8Rng, dir: &TempDir) -> String {
@@ -279,6 +296,10 @@ fn pick<'a>(random: &mut ChaCha8Rng, from: &[&'a str]) -> &'a str {
     from.choose(random).unwrap()
 }
 
+fn pick_from<T: Copy>(random: &mut ChaCha8Rng, from: &[T]) -> T {
+    *from.choose(random).unwrap()
+}
+
 const CANARY: &str = "canary-5f2c1e90-not-for-the-network";
 /// At once; far fewer than connections, and never more than a few watch the stream.
 const CLIENTS: usize = 12;
@@ -286,6 +307,23 @@ const MOST_READ_BYTES: usize = 1 << 20;
 const METHODS: [&str; 14] = [
     "GET", "GET", "GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS",
     "CONNECT", "get", "\u{0}GET",
+];
+const CHANGES: [(&str, &str); 4] = [
+    ("PUT", "/api/v1/window"),
+    ("DELETE", "/api/v1/window"),
+    ("POST", "/api/v1/recording"),
+    ("PATCH", "/api/v1/window"),
+];
+const BODIES: [&str; 9] = [
+    r#"{"left":0,"top":0,"width":800,"height":800}"#,
+    r#"{"left":4294967295,"top":4294967295,"width":4294967295,"height":4294967295}"#,
+    r#"{"left":1e3,"top":-0,"width":8,"height":8}"#,
+    r#"{"left":0,"left":1,"top":0,"width":0,"height":0}"#,
+    r#"{"active":true,"file":"../../canary.txt"}"#,
+    r#"{"active":"true"}"#,
+    r#"{"active":true}"#,
+    "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
+    "\u{0}",
 ];
 const VERSIONS: [&str; 6] =
     ["HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/1.1 ", "", "HTTP/9999999999.1"];
@@ -300,7 +338,7 @@ const HOSTS: [&str; 9] = [
     "%6c",
     "\u{fffd}",
 ];
-const PATHS: [&str; 21] = [
+const PATHS: [&str; 23] = [
     "/",
     "/page/page.js",
     "/page/live.js",
@@ -321,6 +359,8 @@ const PATHS: [&str; 21] = [
     "/api/v1/events",
     "/api/v1/mask",
     "/api/v1/openapi.json",
+    "/api/v1/window",
+    "/api/v1/recording",
     "*",
 ];
 const TAILS: [&str; 9] = ["/", "//", "%00", "%", "%zz", "/.", "/..", ";x=1", "#x"];
@@ -356,7 +396,9 @@ const VALUES: [&str; 16] = [
     "\u{fffd}",
     "9999999999999999999999",
 ];
-const HEADERS: [&str; 30] = [
+const HEADERS: [&str; 32] = [
+    "Origin: http://localhost\r\nContent-Type: application/json",
+    "Content-Type: application/json",
     "Content-Length: 0",
     "Content-Length: 5",
     "Content-Length: -1",

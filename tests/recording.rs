@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
@@ -20,7 +21,7 @@ use qsegment::source::replay::{Recording, ReplayError};
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_qsegment");
@@ -346,4 +347,117 @@ fn a_chunk_that_unpacks_to_more_than_any_of_ours_is_refused() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// One request to the page.
+fn ask(address: &str, request: &str, body: &str) -> Value {
+    let mut socket = TcpStream::connect(address).unwrap();
+    let len = body.len();
+    let head = format!(
+        "{request} HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {len}\r\n\r\n{body}"
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{request}: {answer}");
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+/// Asks until it is so.
+fn until(address: &str, path: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    loop {
+        let answer = ask(address, &format!("GET {path}"), "");
+        if is_so(&answer) {
+            return answer;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Every buffer of a recording with its log time.
+fn logged(file: &Path) -> Vec<(u64, FrameMessage)> {
+    let bytes = fs::read(file).unwrap();
+    let messages = mcap::MessageStream::new(&bytes).unwrap().map(Result::unwrap);
+    let buffers = messages.filter(|message| message.channel.topic == Channel::Metadata.topic());
+    buffers.map(|m| (m.log_time, FrameMessage::decode(&*m.data).unwrap())).collect()
+}
+
+#[test]
+fn recordings_are_begun_and_ended_over_http_and_know_the_window_of_every_frame() {
+    let dir = TempDir::new().unwrap();
+    let ring = dir.path().join("ring");
+    let settings = format!("path = {:?}\nat_start = false\nchunk_ms = 20", ring.display());
+    let config = configuration(dir.path(), &settings);
+    let mut child = Command::new(PROGRAM)
+        .args(["--config", config.to_str().unwrap(), "run", "--source", "simulated"])
+        .args(["--input-size", "64x64", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let line = BufReader::new(child.stdout.as_mut().unwrap()).lines().next().unwrap().unwrap();
+    let address = line.trim_start_matches("http://").trim_end_matches('/').to_owned();
+
+    let off =
+        until(&address, "/status", |status| status["newest_mask"]["sequence"].as_u64() > Some(9));
+    let none =
+        json!({"available": true, "active": false, "file": null, "bytes": 0, "reason": null});
+    assert_eq!(off["recording"], none);
+    assert!(recordings(&ring).is_empty(), "the folder is ready and empty");
+
+    let switch = |active: bool| {
+        ask(&address, "POST /api/v1/recording", &json!({"active": active}).to_string())
+    };
+    assert_eq!(switch(true)["active"], true);
+    let first = until(&address, "/api/v1/recording", |recording| {
+        recording["bytes"].as_u64() > Some(20_000) && recording["file"].is_string()
+    });
+    let close = json!({"left": 1000, "top": 800, "width": 800, "height": 800});
+    let moved = ask(&address, "PUT /api/v1/window", &close.to_string());
+    assert_eq!(moved["width"], 800);
+    let settled = until(&address, "/status", |status| status["window"]["settled"] == true);
+    let newest = settled["newest_mask"]["sequence"].as_u64().unwrap();
+    until(&address, "/status", |s| s["newest_mask"]["sequence"].as_u64() > Some(newest + 9));
+    assert_eq!(switch(false)["active"], false);
+    // With its index, and no frame more.
+    let path = ring.join(first["file"].as_str().unwrap());
+    while !fs::read(&path).unwrap().ends_with(mcap::MAGIC) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    let ended = fs::metadata(&path).unwrap().len();
+    assert_eq!(ask(&address, "GET /api/v1/recording", "")["bytes"], ended);
+    let now = ask(&address, "GET /status", "")["newest_mask"]["sequence"].as_u64().unwrap();
+    until(&address, "/status", |s| s["newest_mask"]["sequence"].as_u64() > Some(now + 9));
+    assert_eq!(fs::metadata(&path).unwrap().len(), ended);
+
+    switch(true);
+    until(&address, "/api/v1/recording", |again| {
+        again["file"] != first["file"] && again["bytes"].as_u64() > Some(20_000)
+    });
+    let stopped = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(stopped.success() && child.wait().unwrap().success());
+
+    let files = recordings(&ring);
+    assert_eq!((files.len(), &files[0]), (2, &path));
+    let [one, two] = [0, 1].map(|n| logged(&files[n]));
+    let windows: Vec<_> = one.iter().map(|(_, buffer)| buffer.window.unwrap().width).collect();
+    let turns: Vec<_> = windows.chunk_by(|one, next| one == next).map(|same| same[0]).collect();
+    assert_eq!(turns, [3040, 800], "the window of every frame");
+    assert!(two.iter().all(|(_, buffer)| buffer.window.unwrap().width == 800));
+    assert!(one.last().unwrap().1.sequence + 9 < two[0].1.sequence, "nothing was recorded between");
+    // Log times count from the start of the run, not of the recording.
+    let facts = Recording::open(&path).unwrap().facts().clone();
+    for (log_time, buffer) in [&one[0], &two[0]] {
+        let since_start = log_time - facts.started_ns;
+        let frames = since_start / facts.frame_interval_ns;
+        assert!(frames.abs_diff(buffer.sequence + 1) <= 1, "frame {}: {frames}", buffer.sequence);
+    }
+    let mut replayed =
+        Recording::open(&path).unwrap().play(Clock::simulated(StopSignal::default()));
+    let (mut frame, mut seen) = (RawFrame::default(), Vec::new());
+    while replayed.next(&mut frame).unwrap() == Next::Frame {
+        seen.push(frame.window.unwrap().width);
+    }
+    assert_eq!(seen, windows);
 }

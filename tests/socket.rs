@@ -175,6 +175,7 @@ fn client_gets_the_newest_frame_at_once_and_what_it_asked_for() {
         picture_size: [6, 4],
         probability_len: 6,
         picture_len: 72,
+        window: None,
     };
     assert_eq!(frame, want);
     assert_eq!(client.payload[..6], [0, 255, 0, 255, 255, 0]);

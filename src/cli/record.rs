@@ -37,6 +37,7 @@ pub(crate) fn record(
         if let Some(output) = &output {
             config.record.path.clone_from(output);
         }
+        config.record.at_start = true;
         Ok(config)
     });
     let config = read().map_err(Failure::configuration)?;

@@ -52,6 +52,7 @@ use qsegment::outputs::socket::{self, Socket};
 use qsegment::outputs::web::{Feed, Serving, Web};
 use qsegment::pipeline::{Frame, Options, Pipeline, RunError, Snapshot};
 use qsegment::source::FrameSource;
+use qsegment::source::aim::Aim;
 use qsegment::source::clock::{Clock, StopSignal, since_process_start};
 use qsegment::source::imx500::Sensor;
 use qsegment::source::imx500::exposure::{Controller, WhiteBalanceMode};
@@ -253,6 +254,7 @@ pub(super) fn to_the_end(
     let source = opened.source.info();
     let running = pipeline.start(opened.source, host_clock.clone());
     let observer = running.observer();
+    let switch = opened.recorder.as_ref().map(Recorder::switch);
     // Before anything else can fail: a source that is recorded waits for it.
     let recording = match (opened.recorder, published) {
         (Some(recorder), Some(published)) => {
@@ -323,6 +325,8 @@ pub(super) fn to_the_end(
                 mqtt: watch.mqtt.clone(),
                 configuration: served(&used),
                 measure: measures.clone(),
+                aim: Some(opened.aim),
+                recording: switch.unwrap_or(record::Switch::none(recorded::NO_FOLDER)),
             })?;
             say_address(&serving, form, out)?;
             Some(serving)
@@ -459,6 +463,7 @@ fn measure_live(
 struct Opened {
     source: Box<dyn FrameSource>,
     sensor: Option<Sensor>,
+    aim: Aim,
     facts: Facts,
     /// What the source makes of the pipeline.
     pipeline: Options,
@@ -527,10 +532,11 @@ impl Opened {
             Some(recorder) => recorder.tap(source),
             None => source,
         };
-        let chosen::Chosen { sensor, facts, pipeline, .. } = chosen;
+        let chosen::Chosen { sensor, aim, facts, pipeline, .. } = chosen;
         Ok(Self {
             source,
             sensor,
+            aim,
             facts,
             pipeline,
             web,

@@ -195,11 +195,16 @@ pub struct FrameHeader {
     pub probability_len: u32,
     /// Bytes of the picture: red, green, blue a pixel, row by row, or none.
     pub picture_len: u32,
+    /// Left, top, width and height of what of the sensor both maps show, in full-sensor pixels; none while nobody can
+    /// tell, and from a daemon that does not say.
+    pub window: Option<[u32; 4]>,
 }
 
 impl FrameHeader {
     /// Bytes of the header, prefix and all.
-    pub const LEN: usize = 140;
+    pub const LEN: usize = 156;
+    /// The same of a daemon that does not say what of the sensor a frame shows.
+    const LEN_WITHOUT_WINDOW: usize = 140;
 
     /// Reads the header of a [`Kind::Frame`], prefix and all.
     ///
@@ -244,6 +249,11 @@ impl FrameHeader {
         parsed.picture_size = [number("picture_width")?, number("picture_height")?];
         parsed.probability_len = number("probability_len")?;
         parsed.picture_len = number("picture_len")?;
+        if prefix.header_len > Self::LEN_WITHOUT_WINDOW {
+            let mut number = |field| r.u32_le(field);
+            let window = [number("left")?, number("top")?, number("width")?, number("height")?];
+            parsed.window = (window != [0; 4]).then_some(window);
+        }
         parsed.check_lengths(prefix.payload_len)?;
         Ok(parsed)
     }
@@ -307,6 +317,9 @@ impl FrameHeader {
             self.probability_len,
             self.picture_len,
         ] {
+            into.extend(number.to_le_bytes());
+        }
+        for number in self.window.unwrap_or_default() {
             into.extend(number.to_le_bytes());
         }
     }

@@ -15,6 +15,7 @@ use crate::pipeline::geometry::Sight;
 use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Counters, Snapshot};
 use crate::source::Quality;
+use crate::source::simulated::isp::InferenceWindow;
 
 /// What is known when a run starts, and holds until it ends.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,8 +32,8 @@ pub struct Facts {
     pub seed: Option<u64>,
     /// "real" or "max"; none with a camera.
     pub pace: Option<String>,
-    /// What of the sensor the network sees; none where the simulated sensor looks at its whole scene, which
-    /// has a shape of its own.
+    /// What of the sensor the network sees at first (a frame says what it sees); none where the simulated sensor looks
+    /// at its whole scene, which has a shape of its own.
     pub seen: Option<Seen>,
     /// Range of the in-sensor run time that the timing model draws from; none with a camera.
     pub inference_model: Option<InferenceModel>,
@@ -51,6 +52,14 @@ impl From<Sight> for Seen {
     fn from(sight: Sight) -> Self {
         let size = sight.seen();
         Self { width_px: size.width(), height_px: size.height() }
+    }
+}
+
+impl From<InferenceWindow> for Seen {
+    fn from(window: InferenceWindow) -> Self {
+        // The sensor's sides have 12 bits.
+        let side = |side: u32| usize::try_from(side).unwrap_or(usize::MAX);
+        Self { width_px: side(window.width), height_px: side(window.height) }
     }
 }
 

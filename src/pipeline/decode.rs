@@ -24,6 +24,7 @@ use super::held::HeldPictures;
 use super::host::{HostNetwork, Inference, Sees, Unfit};
 use super::pairing::{Arrival, Pairing, Picture};
 use super::vessels::{self, Unsuitable, Vessels};
+use super::windows::FrameWindows;
 use super::{Counters, Frame, Options, ShownPicture, Stamps};
 use crate::formats::ap_params::ApParams;
 use crate::formats::dnn_lines::{DnnHeader, DnnLines, LINE_LEN_BYTES, network_of};
@@ -140,6 +141,7 @@ pub struct Decoder {
     shown: ShownPicture,
     darkroom: Darkroom,
     raw_pictures: HeldPictures,
+    windows: FrameWindows,
     host: Option<HostNetwork>,
     light_meter: Option<LightMeter>,
     /// Registers of the last frame, where the host's network sees raw pictures.
@@ -177,6 +179,7 @@ impl Decoder {
             shown,
             darkroom: options.darkroom.clone(),
             raw_pictures: HeldPictures::new(source.frame_interval),
+            windows: FrameWindows::new(),
             host,
             light_meter: None,
             sensor_before: None,
@@ -219,6 +222,7 @@ impl Decoder {
     }
 
     fn take(&mut self, raw: &RawFrame, turn: Turn, counters: &mut Counters) -> Decoded {
+        self.windows.record(raw.sequence, raw.window);
         let (sensor, embedded_damage) = match embedded(raw) {
             Ok(sensor) => (sensor, None),
             Err(damage) => (SensorState::default(), Some(damage)),
@@ -320,6 +324,7 @@ impl Decoder {
         frame.kpi = kpi;
         frame.sensor = pair.registers;
         frame.sensor_steady = pair.steady;
+        frame.window = self.windows.of_frame(seen_in);
         let Picture { width, height, rgb } = &*pair.picture;
         frame.light = self.light_meter.as_mut().map(|meter| meter.read(*width, *height, rgb));
         (frame.width, frame.height) = (*width, *height);
@@ -349,6 +354,9 @@ impl Decoder {
             counters.skipped_inputs += 1;
             return Ok(None);
         };
+        if let Some(window) = raw.window {
+            self.darkroom.look_at(window);
+        }
         let frame = &mut self.frame;
         let size = self.darkroom.develop(&raw.picture, &mut frame.rgb)?;
         let (width, height) = size;
@@ -366,6 +374,7 @@ impl Decoder {
         frame.kpi = None;
         frame.sensor = sensor;
         frame.sensor_steady = before.is_none_or(|before| before.has_exposure_of(&sensor));
+        frame.window = raw.window;
         frame.stamps = Stamps {
             frame_start: raw.frame_start,
             tensor_at_host: raw.tensor_at_host,
@@ -379,6 +388,9 @@ impl Decoder {
         if self.shown != ShownPicture::Raw {
             return Ok(());
         }
+        // Of which part nobody knows: the input tensor is that of the mask in any case.
+        let Some(window) = self.frame.window else { return Ok(()) };
+        self.darkroom.look_at(window);
         let Some(raw) = seen_in.and_then(|number| self.raw_pictures.of_frame(number)) else {
             counters.missing_pictures += 1;
             return Ok(());

@@ -39,6 +39,7 @@ pub mod skeleton;
 pub mod subpixels;
 pub mod trace;
 pub mod vessels;
+mod windows;
 
 pub use capture::Recovery;
 pub use limits::Limits;
@@ -53,6 +54,7 @@ use crate::formats::input_tensor::ColourOrder;
 use crate::source::clock::{Clock, Timestamp};
 use crate::source::imx500::exposure::Light;
 use crate::source::imx500::picture::Darkroom;
+use crate::source::simulated::isp::InferenceWindow;
 use crate::source::{FrameSource, SourceInfo};
 use host::Inference;
 use latency::{StageBuckets, StageLatency};
@@ -94,6 +96,9 @@ pub struct Frame {
     pub sensor: SensorState,
     /// Whether exposure and gain of the frame before that one were the same, as far as is known.
     pub sensor_steady: bool,
+    /// What of the sensor picture and mask show. None while nobody can tell, because the window was just moved: the
+    /// mask is still that of the picture, but where both lie on the sensor is not known.
+    pub window: Option<InferenceWindow>,
     /// What the input tensor says about light, where that is asked for.
     pub light: Option<Light>,
     /// When this frame passed each stage.

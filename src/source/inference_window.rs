@@ -130,7 +130,7 @@ fn largest(width: usize, height: usize) -> InferenceWindow {
     clippy::cast_sign_loss,
     reason = "a float cast saturates, and it is clamped"
 )]
-fn even(side: f64, most: u32) -> u32 {
+pub(super) fn even(side: f64, most: u32) -> u32 {
     ((side / 2.0).round() as u32 * 2).clamp(2, most)
 }
 

@@ -1,5 +1,6 @@
 //! Where frames come from: the camera, a recording, or the simulated sensor.
 
+pub mod aim;
 pub mod clock;
 pub mod device_node;
 pub mod holder;
@@ -15,6 +16,7 @@ use clock::Timestamp;
 
 use crate::formats::embedded::LinePacking;
 use recovery::{Remedy, Trouble};
+use simulated::isp::InferenceWindow;
 
 /// Whether a figure was measured, estimated, or simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -55,6 +57,9 @@ pub struct RawFrame {
     pub tensor_at_host: Timestamp,
     /// What the sensor saw, where the source was asked for it.
     pub picture: RawPicture,
+    /// The window under which this buffer's own frame was made, not that of a frame whose tensors came late with
+    /// it; its size is not zero. None where nobody can tell, because it was just being changed.
+    pub window: Option<InferenceWindow>,
 }
 
 /// A raw picture: one colour a pixel, four pixels of 10 bits in five bytes (the high 8 of each, then the

@@ -166,6 +166,35 @@ fn second_user_is_told_who_is_the_first() {
 }
 
 #[test]
+fn window_is_moved_between_frames_and_kept_by_a_restart() {
+    const WIDE: InferenceWindow = InferenceWindow { left: 508, top: 0, width: 3040, height: 3040 };
+    const CLOSE: InferenceWindow =
+        InferenceWindow { left: 1000, top: 800, width: 800, height: 800 };
+    let Some(bench) = Bench::new() else { return };
+    let mut camera = bench.open(|options| options.inference_window = WIDE);
+    let aim = camera.aim(Some((320, 320)));
+    let fed = bench.feed(1_000_000);
+    let mut frame = RawFrame::default();
+    camera.next(&mut frame).unwrap();
+    assert_eq!(frame.window, Some(WIDE));
+    assert_eq!(aim.ask(CLOSE), Ok(CLOSE));
+    let mut windows = Vec::new();
+    while frame.window != Some(CLOSE) {
+        camera.next(&mut frame).unwrap();
+        windows.push(frame.window);
+    }
+    assert!(windows.contains(&None), "between both nobody can tell");
+    assert_eq!(aim.aimed().refused, None);
+    drop(fed);
+    camera.recover(Remedy::Restart).unwrap();
+    let fed = bench.feed(1_000_000);
+    camera.next(&mut frame).unwrap();
+    assert_eq!(frame.window, Some(CLOSE));
+    drop(camera);
+    fed.end();
+}
+
+#[test]
 fn controls_are_set_while_it_streams() {
     let Some(bench) = Bench::new() else { return };
     let mut camera = bench.open(|options| {

@@ -7,11 +7,11 @@ use qsegment::formats::embedded::LinePacking;
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::formats::recording::{
     Channel, Encoding, FrameMessage, LatencyMessage, MaskMessage, PictureMessage, PowerMessage,
-    RecordedInference, ResultMessage, RunFacts, TimeMessage,
+    RecordedInference, ResultMessage, RunFacts, TimeMessage, WindowMessage,
 };
 use serde_json::Value;
 
-const FRAME: [u8; 33] = [
+const FRAME: [u8; 46] = [
     0x08, 0xac, 0x02, // 1 sequence: 300
     0x10, 0xe7, 0x13, // 2 embedded_line_len_bytes: 2535
     0x18, 0x07, // 3 frame_start_ns: 7
@@ -23,6 +23,11 @@ const FRAME: [u8; 33] = [
     0x18, 0x02, // 3 height
     0x20, 0x05, // 4 stride_bytes
     0x2a, 0x04, b'R', b'G', b'G', b'B', // 5 order
+    0x3a, 0x0b, // 7 window: 11 bytes
+    0x08, 0xfc, 0x03, // 1 left: 508
+    0x10, 0x02, // 2 top
+    0x18, 0xe0, 0x17, // 3 width: 3040
+    0x20, 0xe0, 0x17, // 4 height
 ];
 
 fn frame() -> FrameMessage {
@@ -39,6 +44,7 @@ fn frame() -> FrameMessage {
             stride_bytes: 5,
             order: "RGGB".to_owned(),
         }),
+        window: Some(WindowMessage { left: 508, top: 2, width: 3040, height: 3040 }),
     }
 }
 

@@ -9,7 +9,7 @@ use qsegment::formats::socket::{
 #[rustfmt::skip]
 const FRAME: [u8; FrameHeader::LEN] = [
     b'Q', b'S', b'E', b'G', 1, 0, 2, 0,             // version 1, kind 2: frame
-    140, 0, 0, 0, 18, 0, 0, 0,                      // header 140, payload 18
+    156, 0, 0, 0, 18, 0, 0, 0,                      // header 156, payload 18
     0x29, 0, 0, 0, 0, 0, 0, 0,                      // sequence 41
     2, 0, 0, 0, 0, 0, 0, 0,                         // skipped 2
     0, 0xca, 0x9a, 0x3b, 0, 0, 0, 0,                // frame_start 1.0 s
@@ -30,6 +30,8 @@ const FRAME: [u8; FrameHeader::LEN] = [
     3, 0, 0, 0, 2, 0, 0, 0,                         // mask 3 x 2
     2, 0, 0, 0, 2, 0, 0, 0,                         // picture 2 x 2
     6, 0, 0, 0, 12, 0, 0, 0,                        // 6 and 12 bytes
+    0xfc, 1, 0, 0, 2, 0, 0, 0,                      // window at (508, 2)
+    0xe0, 0x0b, 0, 0, 0xde, 0x0b, 0, 0,             // of 3040 x 3038
 ];
 
 fn frame() -> FrameHeader {
@@ -55,6 +57,7 @@ fn frame() -> FrameHeader {
         picture_size: [2, 2],
         probability_len: 6,
         picture_len: 12,
+        window: Some([508, 2, 3040, 3038]),
     }
 }
 
@@ -64,7 +67,7 @@ fn a_frame_is_the_bytes_of_the_table() {
     frame().emit(&mut emitted);
     assert_eq!(emitted, FRAME);
     assert_eq!(FrameHeader::parse(&FRAME), Ok(frame()));
-    let prefix = Prefix { kind: Kind::Frame, header_len: 140, payload_len: 18 };
+    let prefix = Prefix { kind: Kind::Frame, header_len: 156, payload_len: 18 };
     assert_eq!(Prefix::parse(&FRAME), Ok(prefix));
 }
 
@@ -94,9 +97,21 @@ fn a_later_daemon_may_add_kinds_and_fields() {
     let prefix = Prefix { kind: Kind::Other(9), header_len: 20, payload_len: 7 };
     assert_eq!(Prefix::parse(unknown), Ok(prefix));
     let mut longer = FRAME.to_vec();
-    longer[8] = 148;
+    longer[8] = 164;
     longer.extend([0xff; 8]);
     assert_eq!(FrameHeader::parse(&longer), Ok(frame()));
+}
+
+#[test]
+fn an_earlier_daemon_says_nothing_of_the_window_and_a_later_one_may_not_know() {
+    let mut shorter = FRAME[..140].to_vec();
+    shorter[8] = 140;
+    let unknown = FrameHeader { window: None, ..frame() };
+    assert_eq!(FrameHeader::parse(&shorter), Ok(unknown));
+    let mut emitted = Vec::new();
+    unknown.emit(&mut emitted);
+    assert_eq!((emitted.len(), &emitted[140..]), (156, &[0; 16][..]));
+    assert_eq!(FrameHeader::parse(&emitted), Ok(unknown));
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub(crate) fn slow_recording(folder: &Path, seconds: u32) -> PathBuf {
         chunk_interval: Duration::from_secs(60),
         pictures: false,
         when_full: WhenFull::End,
+        at_start: true,
     };
     let recorder = Recorder::open(options, facts, String::new(), Waits::ForTheDisk).unwrap();
     let clock = Clock::simulated(StopSignal::default());

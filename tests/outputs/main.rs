@@ -14,4 +14,5 @@ mod schema;
 mod system_report;
 mod web;
 mod web_access;
+mod web_control;
 mod web_live;

@@ -17,8 +17,11 @@ use qsegment::pipeline::quality::Grade;
 use qsegment::pipeline::recovery::Recoveries;
 use qsegment::pipeline::trace::{Passed, Trace};
 use qsegment::pipeline::{Counters, Frame, Recovery, Snapshot, Stamps};
+use qsegment::source::aim::{Aim, Bounds};
 use qsegment::source::clock::Timestamp;
 use qsegment::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
+use qsegment::source::simulated::isp::InferenceWindow;
+use qsegment::source::simulated::timing::Mode;
 use qsegment::source::{Quality, SourceInfo};
 
 pub(crate) const GREY: u8 = 100;
@@ -59,6 +62,12 @@ pub(crate) fn frame_over(vessels: &[&str], times: usize) -> Frame {
         },
         ..Frame::default()
     }
+}
+
+/// The middle of the sensor, for a network of 320 x 320.
+pub(crate) fn aim() -> Aim {
+    let middle = InferenceWindow { left: 508, top: 0, width: 3040, height: 3040 };
+    Aim::new(middle, Bounds { input: Some((320, 320)), mode: Mode::Binned })
 }
 
 pub(crate) fn frame(vessels: &[&str]) -> Frame {

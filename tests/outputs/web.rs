@@ -6,18 +6,22 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use qsegment::outputs::record::Switch;
 use qsegment::outputs::web::{Access, Feed, Serving, Web};
 use qsegment::pipeline::queue::LatestSlot;
 use qsegment::pipeline::{Frame, Limits};
+use qsegment::source::aim::Aim;
 use qsegment::source::clock::{Clock, StopSignal, Timestamp};
+use qsegment::source::simulated::isp::InferenceWindow;
 use serde_json::{Value, json};
 
-use crate::sample::{facts, frame_over, reading, snapshot, trace};
+use crate::sample::{aim, facts, frame_over, reading, snapshot, trace};
 
 pub(crate) struct Page {
     pub(crate) serving: Serving,
     slot: Arc<LatestSlot<Arc<Frame>>>,
     clock: Clock,
+    pub(crate) aim: Aim,
 }
 
 impl Page {
@@ -28,6 +32,7 @@ impl Page {
         let slot = Arc::new(LatestSlot::new("web"));
         let clock = Clock::simulated(StopSignal::default());
         let web = Web::bind(address.parse().unwrap(), access).unwrap();
+        let aim = aim();
         let feed = Feed {
             slot: Arc::clone(&slot),
             snapshot: Arc::new(snapshot),
@@ -40,12 +45,19 @@ impl Page {
             mqtt: None,
             configuration: Arc::new(|| json!({ "web": { "token_file": "(not shown)" } })),
             measure: None,
+            aim: Some(aim.clone()),
+            recording: Switch::none("no folder is configured"),
         };
-        Self { serving: web.serve(feed).unwrap(), slot, clock }
+        Self { serving: web.serve(feed).unwrap(), slot, clock, aim }
     }
     /// Shows a frame that is received now.
     pub(crate) fn show(&self, sequence: u64) {
+        self.show_under(sequence, None);
+    }
+    /// The same, of this part of the sensor.
+    pub(crate) fn show_under(&self, sequence: u64, window: Option<InferenceWindow>) {
         let mut frame = frame_over(&["....", ".##.", "...."], 30);
+        frame.window = window;
         frame.sequence = sequence;
         self.put(frame);
     }
@@ -74,6 +86,10 @@ impl Page {
     }
     pub(crate) fn ask(&self, request: &str) -> Answer {
         ask(self.serving.address(), request)
+    }
+    /// A head up to its last line, and what comes after it.
+    pub(crate) fn ask_with_body(&self, head: &str, body: &str) -> Answer {
+        ask_with(self.serving.address(), head, body)
     }
     fn watch(&self, path: &str) -> Stream {
         Stream::open(self.serving.address(), path)
@@ -108,8 +124,12 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
 }
 
 fn ask(address: SocketAddr, request: &str) -> Answer {
+    ask_with(address, request, "")
+}
+
+fn ask_with(address: SocketAddr, head: &str, body: &str) -> Answer {
     let mut socket = connect(address);
-    socket.write_all(format!("{request}Connection: close\r\n\r\n").as_bytes()).unwrap();
+    socket.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).unwrap();
     let mut bytes = Vec::new();
     socket.read_to_end(&mut bytes).unwrap();
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").unwrap();

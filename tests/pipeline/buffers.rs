@@ -124,6 +124,7 @@ impl Sensor {
             frame_start: start_of(sequence),
             tensor_at_host: start_of(sequence).plus(READ_OUT),
             picture: RawPicture::default(),
+            window: None,
         }
     }
 

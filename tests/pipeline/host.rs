@@ -32,11 +32,12 @@ fn network() -> Network {
     network.with_input_size(SIDE.into(), SIDE.into()).unwrap()
 }
 
+const WINDOW: InferenceWindow = InferenceWindow { left: 1014, top: 760, width: 2028, height: 1520 };
+
 fn options(sees: Sees) -> Options {
-    let window = InferenceWindow { left: 1014, top: 760, width: 2028, height: 1520 };
     Options {
         inference: Inference::Host(Host::new(network(), sees).unwrap()),
-        darkroom: Darkroom::new(window, Development::default()),
+        darkroom: Darkroom::new(WINDOW, Development::default()),
         ..Options::default()
     }
 }
@@ -102,6 +103,7 @@ fn without_dnn_lines(sequence: u64) -> RawFrame {
         frame_start: start_of(sequence),
         tensor_at_host: start_of(sequence).plus(READ_OUT),
         picture: RawPicture::default(),
+        window: None,
     }
 }
 
@@ -263,7 +265,7 @@ fn input_tensors_are_seen_while_raw_pictures_are_shown() {
     let mut decoder = decoder(&options);
     let planar = planes(5).concat();
     let buffer = buffer(5, &only_input(false), &planar, true);
-    let mut raw = RawFrame { picture: raw_picture(5), ..buffer };
+    let mut raw = RawFrame { picture: raw_picture(5), window: Some(WINDOW), ..buffer };
     decoder.hold_picture(&mut raw);
     assert_eq!(decoder.decode(&raw, &mut Counters::default()), PAIRED);
     assert!(decoder.frame().rgb == seen_of(5).0);

@@ -8,3 +8,4 @@ mod pictures;
 mod recovery;
 mod simulated;
 mod threads;
+mod window;

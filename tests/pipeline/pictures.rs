@@ -47,7 +47,11 @@ fn take(decoder: &mut Decoder, mut raw: RawFrame, counters: &mut Counters) -> De
 fn late_output_is_shown_on_its_own_raw_picture() {
     let (mut decoder, mut counters) = (Decoder::new(&options(), &info()), Counters::default());
     for sequence in 0..300 {
-        let raw = RawFrame { picture: raw_picture(sequence), ..sensor().slow(sequence) };
+        let raw = RawFrame {
+            picture: raw_picture(sequence),
+            window: Some(WINDOW),
+            ..sensor().slow(sequence)
+        };
         let decoded = take(&mut decoder, raw, &mut counters);
         assert_eq!(decoded, Decoded { paired: sequence % 3 == 2, damage: None });
         if decoded.paired {
@@ -71,7 +75,7 @@ fn output_in_its_own_buffer_is_shown_on_that_buffers_picture() {
     let (mut decoder, mut counters) = (Decoder::new(&options(), &info()), Counters::default());
     for sequence in 0..5 {
         let buffer = sensor().buffer(sequence, sequence.to_le_bytes()[0], Brings::Both);
-        let raw = RawFrame { picture: raw_picture(sequence), ..buffer };
+        let raw = RawFrame { picture: raw_picture(sequence), window: Some(WINDOW), ..buffer };
         assert!(take(&mut decoder, raw, &mut counters).paired);
         assert!(decoder.frame().rgb == developed(sequence), "buffer {sequence}");
     }
@@ -83,7 +87,11 @@ fn frame_without_its_raw_picture_is_shown_as_the_network_saw_it() {
     for sequence in 0..6 {
         // That of frame 3 does not come; those of its neighbours must not stand in for it.
         let picture = if sequence == 3 { RawPicture::default() } else { raw_picture(sequence) };
-        take(&mut decoder, RawFrame { picture, ..sensor().slow(sequence) }, &mut counters);
+        take(
+            &mut decoder,
+            RawFrame { picture, window: Some(WINDOW), ..sensor().slow(sequence) },
+            &mut counters,
+        );
     }
     assert_eq!(counters.missing_pictures, 1);
     let frame = decoder.frame();
@@ -95,7 +103,7 @@ fn after_a_jump_of_the_counter_no_picture_is_guessed() {
     let (mut decoder, mut counters) = (Decoder::new(&options(), &info()), Counters::default());
     for (sequence, frame_count) in [(0, 0), (1, 101), (2, 102)] {
         let buffer = sensor().buffer(sequence, frame_count, Brings::Both);
-        let raw = RawFrame { picture: raw_picture(sequence), ..buffer };
+        let raw = RawFrame { picture: raw_picture(sequence), window: Some(WINDOW), ..buffer };
         assert!(take(&mut decoder, raw, &mut counters).paired);
         let is_raw = decoder.frame().width == 8;
         assert_eq!(is_raw, sequence != 1, "buffer {sequence}");
@@ -104,9 +112,44 @@ fn after_a_jump_of_the_counter_no_picture_is_guessed() {
 }
 
 #[test]
+fn raw_picture_is_cut_to_the_window_of_its_own_frame_and_not_shown_while_nobody_knows_it() {
+    const RIGHT: InferenceWindow = InferenceWindow { left: 2028, ..WINDOW };
+    let (mut decoder, mut counters) = (Decoder::new(&options(), &info()), Counters::default());
+    let mut shown = Vec::new();
+    // Inputs in buffers 0, 3, 6, 9; their outputs two later.
+    for sequence in 0..12 {
+        let window = match sequence {
+            0..=4 => Some(WINDOW),
+            5..=7 => None,
+            _ => Some(RIGHT),
+        };
+        let raw = RawFrame { picture: raw_picture(sequence), window, ..sensor().slow(sequence) };
+        if take(&mut decoder, raw, &mut counters).paired {
+            let frame = decoder.frame();
+            shown.push((frame.window, frame.rgb.clone()));
+        }
+    }
+    let of = |window: InferenceWindow, frame| {
+        let mut rgb = Vec::new();
+        let darkroom = Darkroom::new(window, Development::default());
+        darkroom.develop(&raw_picture(frame), &mut rgb).unwrap();
+        (Some(window), rgb)
+    };
+    assert!(shown[0] == of(WINDOW, 0) && shown[1] == of(WINDOW, 3), "before");
+    let (window, rgb) = &shown[2];
+    assert_eq!((*window, rgb.len()), (None, 40 * 30 * 3), "as the network saw it");
+    assert!(shown[3] == of(RIGHT, 9), "after");
+    assert_eq!(counters.missing_pictures, 0, "none was missing");
+}
+
+#[test]
 fn raw_picture_that_is_cut_is_named_and_counted() {
     let (mut decoder, mut counters) = (Decoder::new(&options(), &info()), Counters::default());
-    let mut raw = RawFrame { picture: raw_picture(7), ..sensor().buffer(7, 7, Brings::Both) };
+    let mut raw = RawFrame {
+        picture: raw_picture(7),
+        window: Some(WINDOW),
+        ..sensor().buffer(7, 7, Brings::Both)
+    };
     raw.picture.bytes.truncate(1000);
     let cut = PictureError::Truncated { got: 1000, want: 23 * 48 + 40, width: 32, height: 24 };
     let decoded = take(&mut decoder, raw, &mut counters);
@@ -118,7 +161,11 @@ fn raw_picture_that_is_cut_is_named_and_counted() {
 fn raw_pictures_that_nobody_asked_for_are_left_alone() {
     let (mut decoder, mut counters) =
         (Decoder::new(&Options::default(), &info()), Counters::default());
-    let mut raw = RawFrame { picture: raw_picture(7), ..sensor().buffer(7, 7, Brings::Both) };
+    let mut raw = RawFrame {
+        picture: raw_picture(7),
+        window: Some(WINDOW),
+        ..sensor().buffer(7, 7, Brings::Both)
+    };
     decoder.hold_picture(&mut raw);
     assert_eq!(raw.picture, raw_picture(7));
     assert!(decoder.decode(&raw, &mut counters).paired);
@@ -133,7 +180,11 @@ impl FrameSource for Prepared {
         info()
     }
     fn next(&mut self, frame: &mut RawFrame) -> Result<Next, SourceError> {
-        *frame = RawFrame { picture: raw_picture(self.0), ..sensor().slow(self.0) };
+        *frame = RawFrame {
+            picture: raw_picture(self.0),
+            window: Some(WINDOW),
+            ..sensor().slow(self.0)
+        };
         self.0 += 1;
         Ok(Next::Frame)
     }

@@ -28,6 +28,9 @@ pub(crate) struct Record {
     pub(crate) pictures: bool,
     /// What a full disk does. Default `"go-on"`.
     pub(crate) when_full: Full,
+    /// Whether recording begins with the run. Default true. Into a folder, the page's button begins and ends it later,
+    /// whichever this says.
+    pub(crate) at_start: bool,
 }
 
 /// What a full disk does.
@@ -51,6 +54,7 @@ impl Default for Record {
             chunk_ms: 1000,
             pictures: false,
             when_full: Full::GoOn,
+            at_start: true,
         }
     }
 }
@@ -105,6 +109,8 @@ impl Record {
                 Full::GoOn => WhenFull::GoOn,
                 Full::End => WhenFull::End,
             },
+            // One file has no button.
+            at_start: self.at_start || self.is_file(),
         })
     }
 

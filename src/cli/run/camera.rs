@@ -87,6 +87,7 @@ enum Started {
 
 impl CameraRun<'_> {
     fn in_sensor(&self, camera: Imx500, network: &Path, packed: Packed) -> Result<Chosen, Failure> {
+        let input = packed.input_size().ok();
         let facts = NetworkFacts {
             name: network.display().to_string(),
             sha256: packed.sha256,
@@ -94,7 +95,7 @@ impl CameraRun<'_> {
             macs: None,
         };
         let colours = colours_of(packed.info.as_ref());
-        self.chosen(camera, facts, colours, Inference::Sensor, None)
+        self.chosen(camera, facts, (input, colours), Inference::Sensor, None)
     }
 
     /// The sensor runs a network that finds no vessels, for the sake of its input tensors.
@@ -119,7 +120,8 @@ impl CameraRun<'_> {
         match self.start(Some(packed), window, Picture::InputTensor)? {
             Started::Streams(camera) => {
                 let inference = Inference::Host(host);
-                self.chosen(*camera, facts, colours, inference, Some(reason))
+                let seen = (Some((layout.width, layout.height)), colours);
+                self.chosen(*camera, facts, seen, inference, Some(reason))
             }
             Started::NetworkRefused(error) => self.on_pictures(&error.to_string()),
         }
@@ -135,7 +137,8 @@ impl CameraRun<'_> {
         match started.map_err(|failure| failure.after(reason))? {
             Started::Streams(camera) => {
                 let inference = Inference::Host(host);
-                self.chosen(*camera, facts, ColourOrder::Rgb, inference, Some(reason.to_owned()))
+                let seen = (Some((width, height)), ColourOrder::Rgb);
+                self.chosen(*camera, facts, seen, inference, Some(reason.to_owned()))
             }
             Started::NetworkRefused(error) => Err(Failure::source(error).after(reason)),
         }
@@ -175,11 +178,12 @@ impl CameraRun<'_> {
         imx500::Options { picture: self.config.camera.picture == Picture::Bayer, ..options }
     }
 
+    /// `input`: width and height of the network's, where known, and the order of its planes.
     fn chosen(
         &self,
-        camera: Imx500,
+        mut camera: Imx500,
         network: NetworkFacts,
-        colour_order: ColourOrder,
+        (input, colour_order): (Option<(usize, usize)>, ColourOrder),
         inference: Inference,
         inference_reason: Option<String>,
     ) -> Result<Chosen, Failure> {
@@ -197,6 +201,7 @@ impl CameraRun<'_> {
         };
         let sensor = camera.sensor();
         let window = camera.inference_window();
+        let aim = camera.aim(input);
         let seen = Sight::new(window, self.config.camera.flip.into());
         let darkroom = Darkroom::new(window, Development::default());
         Ok(Chosen {
@@ -222,6 +227,7 @@ impl CameraRun<'_> {
                 ..chosen::configured(self.config)
             },
             window,
+            aim,
         })
     }
 

@@ -18,6 +18,7 @@ use qsegment::outputs::figures::{Facts, InferenceModel, Ladder, Seen};
 use qsegment::pipeline;
 use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
+use qsegment::source::aim::Aim;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::{self, CameraError, Flips, Imx500, UploadReport};
 use qsegment::source::inference_window::WindowChoice;
@@ -41,8 +42,10 @@ pub(super) struct Chosen {
     pub(super) facts: Facts,
     /// What the pipeline has to know of it; the rest is the configuration's.
     pub(super) pipeline: pipeline::Options,
-    /// What of the sensor the network sees.
+    /// What of the sensor the network sees at first.
     pub(super) window: InferenceWindow,
+    /// Moves it.
+    pub(super) aim: Aim,
 }
 
 /// What the command line says beside the configuration.
@@ -170,6 +173,7 @@ fn simulated(
     let window = options.inference_window;
     let whole_scene = window.width == 0 || window.height == 0;
     let simulated = Simulated::new(options, &chosen.network, clock).map_err(blamed)?;
+    let aim = simulated.aim();
     let inference = match config.pipeline.inference {
         config::Inference::Auto | config::Inference::Sensor => Inference::Sensor,
         config::Inference::Host => {
@@ -201,6 +205,7 @@ fn simulated(
         // report's queue, whose reader only keeps the newest. It has no raw pictures.
         pipeline: pipeline::Options { drop_when_behind: false, inference, ..configured(config) },
         window,
+        aim,
     })
 }
 

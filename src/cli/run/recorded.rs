@@ -17,10 +17,11 @@ use qsegment::outputs::record::{Recorder, Waits};
 use qsegment::pipeline::geometry::Sight;
 use qsegment::pipeline::host::{Host, Inference, Sees};
 use qsegment::pipeline::{self, ShownPicture};
+use qsegment::source::aim::Aim;
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::imx500::Flips;
 use qsegment::source::imx500::picture::{Darkroom, Development};
-use qsegment::source::replay::Recording;
+use qsegment::source::replay::{self, Recording};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::{SourceError, SourceInfo};
 
@@ -214,6 +215,10 @@ pub(super) fn open(
             ..pipeline::Options::default()
         },
         window,
+        aim: Aim::fixed(
+            replay::window_of(&facts),
+            "a recording shows what was seen when it was made",
+        ),
     })
 }
 
@@ -261,6 +266,10 @@ fn same_network(
 pub(super) fn is_of_recording(error: &SourceError) -> bool {
     matches!(error, SourceError::Recording(_))
 }
+
+/// Why nothing can be recorded at the touch of a button.
+pub(super) const NO_FOLDER: &str = "no folder is configured; name one in record.path, and set record.at_start = false to \
+                                    begin by the button only";
 
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)

@@ -9,6 +9,7 @@
 //!   4 tensor_at_host_ns         uint64               4 encoding   string, "mono8"
 //!   5 metadata                  bytes                5 step       fixed32, bytes a row
 //!   6 picture                   qsegment.Picture     6 data       bytes
+//!   7 window                    qsegment.Window
 //! ```
 //!
 //! Times are those of the sensor's clock. `foxglove.RawImage` is that of foxglove/schemas 1660613.
@@ -36,6 +37,27 @@ pub struct FrameMessage {
     /// The raw picture, where it was wanted.
     #[prost(message, optional, tag = "6")]
     pub picture: Option<PictureMessage>,
+    /// What of the sensor this buffer's own frame shows. Without it, what the run's facts say: so it is in recordings
+    /// by a version in which the window could not be moved.
+    #[prost(message, optional, tag = "7")]
+    pub window: Option<WindowMessage>,
+}
+
+/// A window, in full-sensor pixels; without width and height, one that nobody knew because it was being moved.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct WindowMessage {
+    /// Right of the left edge.
+    #[prost(uint32, tag = "1")]
+    pub left: u32,
+    /// Below the upper edge.
+    #[prost(uint32, tag = "2")]
+    pub top: u32,
+    /// Across.
+    #[prost(uint32, tag = "3")]
+    pub width: u32,
+    /// Down.
+    #[prost(uint32, tag = "4")]
+    pub height: u32,
 }
 
 /// A raw picture, as it was received.
@@ -102,6 +124,7 @@ pub(super) fn metadata_schema() -> Vec<u8> {
             ("tensor_at_host_ns", 4, Kind::Uint64, ""),
             ("metadata", 5, Kind::Bytes, ""),
             ("picture", 6, Kind::Message, ".qsegment.Picture"),
+            ("window", 7, Kind::Message, ".qsegment.Window"),
         ],
     );
     let picture = descriptor::message(
@@ -114,7 +137,17 @@ pub(super) fn metadata_schema() -> Vec<u8> {
             ("order", 5, Kind::Text, ""),
         ],
     );
-    let file = descriptor::file("qsegment.proto", "qsegment", &[], vec![metadata, picture]);
+    let window = descriptor::message(
+        "Window",
+        &[
+            ("left", 1, Kind::Uint32, ""),
+            ("top", 2, Kind::Uint32, ""),
+            ("width", 3, Kind::Uint32, ""),
+            ("height", 4, Kind::Uint32, ""),
+        ],
+    );
+    let messages = vec![metadata, picture, window];
+    let file = descriptor::file("qsegment.proto", "qsegment", &[], messages);
     descriptor::set(vec![file])
 }
 

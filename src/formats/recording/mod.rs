@@ -23,7 +23,7 @@ mod frame;
 mod reading;
 mod run_facts;
 
-pub use frame::{FrameMessage, MaskMessage, PictureMessage, TimeMessage};
+pub use frame::{FrameMessage, MaskMessage, PictureMessage, TimeMessage, WindowMessage};
 pub use reading::{LatencyMessage, PowerMessage, ResultMessage};
 pub use run_facts::{FactsError, RecordedInference, RunFacts};
 

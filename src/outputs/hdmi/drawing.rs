@@ -37,6 +37,8 @@ pub(super) struct Glass {
 pub(super) struct Buffers {
     pub(super) arrangement: Arrangement,
     pub(super) layout: Layout,
+    /// Whose aspect the layout has.
+    pub(super) seen: Size,
     pub(super) sizes: Sizes,
     pub(super) base: Pair,
     pub(super) picture: Option<Pair>,

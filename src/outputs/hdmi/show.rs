@@ -20,6 +20,7 @@ use super::surface::{Kind, Pair};
 use super::words::{self, Row};
 use super::{About, Feed, Options, Shared};
 use crate::outputs::canvas::Area;
+use crate::outputs::figures::Seen;
 use crate::outputs::overlay::Freshness;
 use crate::outputs::recent::Recent;
 use crate::pipeline::Frame;
@@ -51,7 +52,7 @@ pub(super) struct Show {
 enum End {
     Stopped,
     Unplugged,
-    /// Frames have another size now.
+    /// Frames have another size or aspect now.
     Resized,
 }
 
@@ -139,8 +140,9 @@ impl Show {
             DisplayError::Unsuitable { path: self.card.path().to_owned(), cause }
         })?;
         let sizes = self.newest.as_deref().and_then(Sizes::of).unwrap_or_default();
-        let layout =
-            Layout::new(screen, self.about.seen.unwrap_or(sizes.picture), self.options.words);
+        let seen = self.newest.as_deref().and_then(seen).or(self.about.seen);
+        let seen = seen.unwrap_or(sizes.picture);
+        let layout = Layout::new(screen, seen, self.options.words);
         let target = Size::new(layout.picture.width, layout.picture.height).unwrap_or(screen);
         let base = Pair::new(&self.card, screen, Kind::Opaque)?;
         let (mut picture, mut mask) = (None, None);
@@ -174,7 +176,7 @@ impl Show {
             DisplayError::Refuses { path: self.card.path().to_owned(), refusals }
         })?;
         tracing::info!("display: {} {}: {}", head.name, head.facts, arrangement.rung);
-        Ok(Buffers { arrangement, layout, sizes, base, picture, mask })
+        Ok(Buffers { arrangement, layout, seen, sizes, base, picture, mask })
     }
 
     fn drive(
@@ -184,7 +186,7 @@ impl Show {
         buffers: &mut Buffers,
         first: bool,
     ) -> Result<End, DisplayError> {
-        let Buffers { arrangement, sizes, .. } = *buffers;
+        let Buffers { arrangement, sizes, seen: arranged_for, .. } = *buffers;
         let mut drawing = Drawing::new(buffers, screenful, self.options.clone(), self.simulated)?;
         let mut unset = first;
         let mut said = false;
@@ -211,6 +213,11 @@ impl Show {
             let sign = self.sign(now);
             let frame = self.newest.clone();
             if sign == Sign::Live && frame.as_deref().and_then(Sizes::of) != Some(sizes) {
+                return Ok(End::Resized);
+            }
+            // A window of another aspect; while one settles, nobody knows its.
+            let seen = frame.as_deref().and_then(seen);
+            if sign == Sign::Live && seen.is_some_and(|seen| !is_alike(seen, arranged_for)) {
                 return Ok(End::Resized);
             }
             // Figures of a frame that is no longer true go at once.
@@ -313,6 +320,17 @@ impl Show {
     fn on_screen(&self, area: Area, screen: Size) -> Area {
         if self.options.orientation.turned { turned(area, screen) } else { area }
     }
+}
+
+/// Size on the sensor of what a frame shows.
+fn seen(frame: &Frame) -> Option<Size> {
+    let Seen { width_px, height_px } = frame.window?.into();
+    Size::new(width_px, height_px)
+}
+
+/// Whether both have the same aspect.
+fn is_alike(one: Size, other: Size) -> bool {
+    one.width() * other.height() == other.width() * one.height()
 }
 
 /// How long a stall can stay unseen beyond the stale limit; how long stopping can take.

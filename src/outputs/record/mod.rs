@@ -12,12 +12,15 @@
 //! The frame path never waits for the disk: what the thread is too slow for is not recorded, and counted as
 //! `record_too_slow`. Only a run that waits for everybody (`--pace max`) waits here too, and then nothing is lost.
 //!
+//! A recording can be begun and ended while the run goes on (`switch.rs`): each is a file, or more, of its own.
+//!
 //! A full disk ends the file at its last whole chunk. The run goes on; frames are counted as
 //! `record_disk_full` until a new file can be written. The layout of the file is in `formats/recording`.
 
 mod file;
 mod folder;
 mod staged;
+mod switch;
 mod tap;
 mod writing;
 
@@ -34,10 +37,13 @@ use crate::formats::recording::RunFacts;
 use crate::pipeline::metering::Meters;
 use crate::pipeline::queue::Bounded;
 use crate::pipeline::{Frame, Pipeline};
-use crate::source::clock::Clock;
+use crate::source::clock::{Clock, Timestamp};
 use crate::source::{FrameSource, RawFrame};
+use switch::Wanted;
 use tap::Tap;
 use writing::Writing;
+
+pub use switch::{Switch, SwitchFigures};
 
 /// Where recordings go, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +58,8 @@ pub struct Options {
     pub pictures: bool,
     /// What a full disk does.
     pub when_full: WhenFull,
+    /// Whether recording begins with the run; into a folder, [`Switch`] begins and ends it later.
+    pub at_start: bool,
 }
 
 /// Where recordings go.
@@ -134,7 +142,8 @@ impl Drop for Feed {
 }
 
 impl Recorder {
-    /// Opens the first file, so that what cannot be recorded is known before the run.
+    /// Opens the first file, or only looks at the folder where nothing is recorded at first, so that what cannot be
+    /// recorded is known before the run.
     ///
     /// # Errors
     /// When the file or the folder cannot be written.
@@ -144,7 +153,7 @@ impl Recorder {
         config: String,
         waits: Waits,
     ) -> Result<Self, OutputError> {
-        let queues = Queues::new();
+        let queues = Queues::new(options.at_start);
         let writing = Writing::open(options.clone(), facts, config, queues.clone())?;
         Ok(Self { options, waits, queues, writing })
     }
@@ -154,6 +163,18 @@ impl Recorder {
     pub fn tap(&self, source: Box<dyn FrameSource>) -> Box<dyn FrameSource> {
         let pictures = self.options.pictures;
         Box::new(Tap::new(source, self.queues.clone(), self.waits, pictures))
+    }
+
+    /// Begins and ends recordings, where they go into a folder.
+    #[must_use]
+    pub fn switch(&self) -> Switch {
+        match self.options.target {
+            Target::Folder { .. } => Switch::of(Arc::clone(&self.queues.wanted)),
+            Target::File(_) => Switch::none(
+                "record.path names one file, which is recorded from start to end; name a folder to begin and end \
+                 recordings",
+            ),
+        }
     }
 
     /// The queue of published frames for [`Feed`].
@@ -249,11 +270,14 @@ struct Queues {
     frames: Arc<Bounded<RawFrame>>,
     /// Their buffers on the way back.
     empty: Arc<Bounded<RawFrame>>,
+    wanted: Arc<Wanted>,
     counts: Arc<Mutex<Counts>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
+    /// Start of the run's first frame, recorded or not; sensor clock.
+    first_start: Option<Timestamp>,
     frames: u64,
     bytes: u64,
     files: u64,
@@ -287,7 +311,7 @@ impl Counts {
 }
 
 impl Queues {
-    fn new() -> Self {
+    fn new(at_start: bool) -> Self {
         let empty = Bounded::new("record-empty", QUEUE_LEN);
         for _ in 0..QUEUE_LEN {
             empty.offer(RawFrame::default()).expect("it was made to hold them all");
@@ -295,6 +319,7 @@ impl Queues {
         Self {
             frames: Arc::new(Bounded::new("record", QUEUE_LEN)),
             empty: Arc::new(empty),
+            wanted: Arc::new(Wanted::new(at_start)),
             counts: Arc::default(),
         }
     }

@@ -26,6 +26,10 @@ impl Tap {
     }
 
     fn copy(&self, frame: &RawFrame) {
+        self.queues.counts().first_start.get_or_insert(frame.frame_start);
+        if !self.queues.wanted.is_on() {
+            return;
+        }
         let empty = match self.waits {
             Waits::Never => self.queues.empty.take_within(Duration::ZERO),
             Waits::ForTheDisk => self.queues.empty.take().map_or(Taken::Closed, Taken::Value),
@@ -39,6 +43,7 @@ impl Tap {
         copy.embedded_line_len_bytes = frame.embedded_line_len_bytes;
         copy.frame_start = frame.frame_start;
         copy.tensor_at_host = frame.tensor_at_host;
+        copy.window = frame.window;
         copy.metadata.clone_from(&frame.metadata);
         if self.pictures {
             copy.picture.clone_from(&frame.picture);

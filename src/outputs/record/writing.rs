@@ -5,8 +5,10 @@
 //!                    +---+
 //!                    |   v        write fails: cut the file back, say so once
 //!   open ---------> recording ------------------------------------> suspended
-//!                       ^                                              |
-//!                       +------- a new file and a chunk in it ---------+   tried every few seconds
+//!                    ^  ^                                              |
+//!    switched on,    |  +------- a new file and a chunk in it ---------+   tried every few seconds
+//!    a frame comes   |
+//!             ended, not begun <---- switched off, all that was copied is written
 //! ```
 
 use std::io;
@@ -20,7 +22,7 @@ use super::folder::Folder;
 use super::{Feed, Lost, Options, Queues, Target, WhenFull};
 use crate::formats::recording::{
     Channel, FrameMessage, LatencyMessage, MaskMessage, PictureMessage, PowerMessage,
-    ResultMessage, RunFacts, TimeMessage,
+    ResultMessage, RunFacts, TimeMessage, WindowMessage,
 };
 use crate::outputs::OutputError;
 use crate::outputs::figures::milliseconds;
@@ -47,7 +49,7 @@ pub(super) struct Writing {
     retry_at: Timestamp,
     /// From a failure that was told until the next chunk that is on disk.
     suspended: Option<Lost>,
-    /// Sensor clock: start of the first frame, and the newest stamp.
+    /// Sensor clock: start of the run's first frame, once one is recorded, and the newest stamp.
     first_start: Option<Timestamp>,
     newest: Timestamp,
     /// Of each instrument, when its last sample was taken.
@@ -88,7 +90,9 @@ impl Writing {
             message: FrameMessage::default(),
             encoded: Vec::new(),
         };
-        writing.new_file().map_err(refused)?;
+        if writing.options.at_start {
+            writing.new_file().map_err(refused)?;
+        }
         Ok(writing)
     }
 
@@ -97,11 +101,11 @@ impl Writing {
         let clock = &feed.clock;
         self.chunk_due = clock.now().plus(self.options.chunk_interval);
         loop {
-            match self.queues.frames.take_within(TICK) {
+            match self.next(feed) {
                 Taken::Value(raw) => {
                     self.take(raw, clock)?;
                 }
-                Taken::TimedOut => {}
+                Taken::TimedOut => self.end_if_unwanted(clock)?,
                 Taken::Closed => break,
             }
             while let Taken::Value(frame) = feed.published.take_within(Duration::ZERO) {
@@ -119,8 +123,42 @@ impl Writing {
         self.finish(clock)
     }
 
+    /// The next copy. While none are made, published frames are waited for instead, and let go: a run that waits for
+    /// everybody must not wait here.
+    fn next(&self, feed: &Feed) -> Taken<RawFrame> {
+        if self.file.is_some() || self.queues.wanted.is_on() {
+            return self.queues.frames.take_within(TICK);
+        }
+        drop(feed.published.take_within(TICK));
+        self.queues.frames.take_within(Duration::ZERO)
+    }
+
+    /// Ends the file that nobody wants to go on, when what was copied for it is written.
+    fn end_if_unwanted(&mut self, clock: &Clock) -> Result<(), OutputError> {
+        if self.queues.wanted.is_on() {
+            return Ok(());
+        }
+        // The next one is begun with the first frame that is wanted again.
+        self.retry_at = Timestamp::default();
+        self.suspended = None;
+        if let Some(file) = &self.file {
+            let path = file.path().to_owned();
+            self.finish(clock)?;
+            tracing::info!("the recording {} has ended", path.display());
+        }
+        Ok(())
+    }
+
     fn take(&mut self, mut raw: RawFrame, clock: &Clock) -> Result<(), OutputError> {
-        self.first_start.get_or_insert(raw.frame_start);
+        if self.file.is_none() && !self.queues.wanted.is_on() {
+            // It was copied while the file ended.
+            drop(self.queues.empty.offer(raw));
+            return Ok(());
+        }
+        if self.first_start.is_none() {
+            let first = self.queues.counts().first_start;
+            self.first_start = first.or(Some(raw.frame_start));
+        }
         self.newest = raw.tensor_at_host;
         let time_ns = self.time_ns(raw.tensor_at_host);
         self.encode(&mut raw);
@@ -151,6 +189,13 @@ impl Writing {
             height: saturated(picture.height),
             stride_bytes: saturated(picture.stride_bytes),
             order: picture.order.name().to_owned(),
+        });
+        let window = raw.window.unwrap_or_default();
+        message.window = Some(WindowMessage {
+            left: window.left,
+            top: window.top,
+            width: window.width,
+            height: window.height,
         });
         self.encoded.clear();
         message.encode(&mut self.encoded).expect("a Vec takes everything");
@@ -239,6 +284,7 @@ impl Writing {
             }
             Err(error) => {
                 tracing::debug!("still no room for a recording: {error}");
+                self.queues.wanted.is_not_written(error.to_string());
                 false
             }
         }
@@ -251,6 +297,7 @@ impl Writing {
             (Target::Folder { .. }, Some(folder)) => folder.new_file()?,
         };
         let file = RecordingFile::create(&path, &self.facts, &self.config)?;
+        self.queues.wanted.is_written(file.path(), file.len());
         self.file = Some(file);
         self.queues.counts().files += 1;
         self.make_room();
@@ -277,6 +324,7 @@ impl Writing {
             return self.suspend(&error, clock);
         }
         let (path, grown) = (file.path().display().to_string(), file.len() - before);
+        self.queues.wanted.is_written(file.path(), file.len());
         let mut counts = self.queues.counts();
         counts.frames += self.open_frames;
         counts.bytes += grown;
@@ -311,8 +359,10 @@ impl Writing {
         self.commit(clock)?;
         let Some(file) = self.file.take() else { return Ok(()) };
         let before = file.len();
+        let path = file.path().to_owned();
         match file.finish() {
             Ok(len) => {
+                self.queues.wanted.is_written(&path, len);
                 self.queues.counts().bytes += len - before;
                 Ok(())
             }
@@ -329,6 +379,7 @@ impl Writing {
         if let Some(file) = self.file.take() {
             file.abandon();
         }
+        self.queues.wanted.is_not_written(error.to_string());
         self.retry_at = clock.now().plus(RETRY_INTERVAL);
         let told = self.suspended.replace(reason).is_some();
         if self.options.when_full == WhenFull::End {

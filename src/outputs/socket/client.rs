@@ -194,6 +194,7 @@ fn header(site: &Site, frame: &Frame, skipped: u64, lens: [usize; 2]) -> FrameHe
         picture_size: [small(frame.width), small(frame.height)],
         probability_len: small(lens[0]),
         picture_len: small(lens[1]),
+        window: frame.window.map(|window| [window.left, window.top, window.width, window.height]),
     }
 }
 

@@ -5,7 +5,8 @@
 //!                  address (DNS rebinding) is told apart by it
 //!   Origin,        which page asks: a site in the same browser cannot read the picture, or log anybody in
 //!   Sec-Fetch-*
-//!   method, body   there is nothing to change here; the one POST brings the token
+//!   method, body   little can be changed here (CHANGES), and only by a page of ours that says so; the one other POST
+//!                  brings the token
 //!   token          Authorization: Bearer, or the cookie that /login has set
 //! ```
 //!
@@ -20,6 +21,7 @@ use axum::http::header::{self, HeaderName};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method};
 
+use super::change::MAX_BODY_BYTES;
 use super::refusal::Refusal;
 use super::token::Token;
 
@@ -71,7 +73,16 @@ impl Guard {
             return Err(Refusal::CrossSite);
         }
         let login = path == LOGIN && request.method() == Method::POST;
-        if !login {
+        if is_change(path, request.method()) {
+            // That it is ours was judged above; here, that it is there.
+            if !headers.contains_key(header::ORIGIN) {
+                return Err(Refusal::NoOrigin);
+            }
+            let body = request.body().size_hint();
+            if body.lower() > MAX_BODY_BYTES as u64 {
+                return Err(Refusal::Body);
+            }
+        } else if !login {
             if !matches!(*request.method(), Method::GET | Method::HEAD) {
                 return Err(Refusal::Method);
             }
@@ -142,6 +153,16 @@ impl Guard {
     }
 }
 
+/// What may be asked of this path, for an answer to what may not.
+pub(super) fn allowed(path: &str) -> &'static str {
+    let change = CHANGES.iter().find(|(changed, ..)| *changed == path);
+    change.map_or("GET, HEAD", |(_, _, allowed)| allowed)
+}
+
+fn is_change(path: &str, method: &Method) -> bool {
+    CHANGES.iter().any(|(changed, methods, _)| *changed == path && methods.contains(method))
+}
+
 /// Whether this page asks, or a person; not another site's page in the same browser. Programs send none of these
 /// headers.
 fn is_own(headers: &HeaderMap, path: &str) -> bool {
@@ -172,6 +193,15 @@ fn authority(value: &HeaderValue) -> Option<Authority> {
 pub(super) const LOGIN: &str = "/login";
 /// What the form itself is made of, and what says no more than that something runs here.
 const OPEN: [&str; 4] = [LOGIN, "/page.css", "/icon.svg", "/healthz"];
+/// All that can be changed, and how.
+const CHANGES: [(&str, &[Method], &str); 2] = [
+    (WINDOW, &[Method::PUT, Method::DELETE], "GET, HEAD, PUT, DELETE"),
+    (RECORDING, &[Method::POST], "GET, HEAD, POST"),
+];
+/// What of the sensor the network sees.
+pub(super) const WINDOW: &str = "/api/v1/window";
+/// Whether it is recorded.
+pub(super) const RECORDING: &str = "/api/v1/recording";
 const BEARER: &[u8] = b"Bearer ";
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");

@@ -12,10 +12,12 @@
 //! ```
 //!
 //! A `watch` channel holds one value: a client that reads slowly skips frames and delays nobody.
+//! Two things can be changed here, `window` and `recording`, and `change` says how.
 //! Who may look is `guard`'s to say, how much one client may take `connections`' and `visitors`'; SECURITY.md has the
 //! whole of it. Nothing here opens a file that a request names: what is served is compiled in, or drawn.
 
 mod api;
+mod change;
 mod connections;
 mod guard;
 mod layers;
@@ -23,12 +25,14 @@ mod live;
 mod login;
 mod page;
 mod patience;
+mod recording;
 mod refusal;
 mod routes;
 mod status;
 mod token;
 mod views;
 mod visitors;
+mod window;
 
 use std::fmt;
 use std::io::{Error, ErrorKind};
@@ -49,12 +53,15 @@ use super::metrics::Counted;
 use super::mqtt;
 use super::overlay::{Freshness, Overlay};
 use super::recent::Recent;
+use super::record::Switch;
 use super::trace;
 use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::trace::Trace;
 use crate::pipeline::{Frame, Limits, Snapshot};
+use crate::source::aim::Aim;
 use crate::source::clock::{Clock, Timestamp};
 use api::events::Events;
+use change::Turnstile;
 use connections::Peer;
 use guard::Guard;
 use refusal::Refusal;
@@ -97,6 +104,10 @@ pub struct Feed {
     pub configuration: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// What was measured of vessels, where they are.
     pub measure: Option<measure::Observer>,
+    /// What of the sensor the network sees; none where the source has no window.
+    pub aim: Option<Aim>,
+    /// Begins and ends recordings.
+    pub recording: Switch,
 }
 
 impl fmt::Debug for Feed {
@@ -156,7 +167,7 @@ impl Web {
             .build()
             .map_err(no_thread)?;
         let Feed { slot, snapshot, counted, trace, facts, clock, limits, .. } = feed;
-        let (exposure, mqtt, measure) = (feed.exposure, feed.mqtt, feed.measure);
+        let Feed { exposure, mqtt, measure, aim, recording, configuration, .. } = feed;
         let site = Arc::new(Site {
             snapshot,
             counted,
@@ -166,9 +177,12 @@ impl Web {
             limits,
             exposure,
             mqtt,
-            configuration: feed.configuration,
+            configuration,
             events: Events::default(),
             measure,
+            aim,
+            recording,
+            changes: Turnstile::default(),
             newest: Mutex::default(),
             recent: Mutex::default(),
             views: Views::default(),
@@ -244,6 +258,9 @@ struct Site {
     configuration: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     events: Events,
     measure: Option<measure::Observer>,
+    aim: Option<Aim>,
+    recording: Switch,
+    changes: Turnstile,
     newest: Mutex<Option<Arc<Frame>>>,
     recent: Mutex<Recent>,
     views: Views,

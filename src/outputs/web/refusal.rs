@@ -15,7 +15,11 @@ pub(super) enum Refusal {
     Host,
     /// Another site's page asks.
     CrossSite,
-    /// Neither GET nor HEAD.
+    /// It would change something, and does not say which page asks.
+    NoOrigin,
+    /// More changes than anybody makes by hand.
+    TooOften,
+    /// A method that is not for this path.
     Method,
     /// A body where there is none, or one that is too long.
     Body,
@@ -36,12 +40,14 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Connections,
         Self::Share,
         Self::Streams,
         Self::Host,
         Self::CrossSite,
+        Self::NoOrigin,
+        Self::TooOften,
         Self::Method,
         Self::Body,
         Self::NoToken,
@@ -60,6 +66,8 @@ impl Refusal {
             Self::Streams => "streams",
             Self::Host => "host",
             Self::CrossSite => "cross_site",
+            Self::NoOrigin => "no_origin",
+            Self::TooOften => "too_often",
             Self::Method => "method",
             Self::Body => "body",
             Self::NoToken => "no_token",
@@ -96,12 +104,22 @@ impl Refusal {
                 StatusCode::FORBIDDEN,
                 "Another site's page has asked for this; open / itself. Behind a proxy, let it pass the Host header on.",
             ),
-            Self::Method => {
-                (StatusCode::METHOD_NOT_ALLOWED, "This page only shows; it takes GET and HEAD.")
-            }
+            Self::NoOrigin => (
+                StatusCode::FORBIDDEN,
+                "Whoever changes something must say from which page: send this page's own address as Origin, such \
+                 as `Origin: http://127.0.0.1:8500` where that is the Host.",
+            ),
+            Self::TooOften => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Ten changes at once and five a second are enough; try again in a second.",
+            ),
+            Self::Method => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Not with this method; nearly everything here only shows, and takes GET and HEAD.",
+            ),
             Self::Body => (
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "No request here has a body, but the token's, 1024 bytes at most.",
+                "No request here has a body but the token's and a change's, 1024 bytes at most.",
             ),
             Self::NoToken => (
                 StatusCode::UNAUTHORIZED,

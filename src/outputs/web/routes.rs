@@ -16,12 +16,13 @@ use image::ExtendedColorType;
 
 use super::api::{self, problem};
 use super::connections::Peer;
-use super::guard::LOGIN;
+use super::guard::{LOGIN, RECORDING, WINDOW, allowed};
 use super::live::live;
 use super::refusal::Refusal;
 use super::status::Status;
 use super::views::{BOUNDARY_LINE, STREAM_TYPE, View};
-use super::{NOT_POISONED, Site, login, page};
+use super::window::WindowFigures;
+use super::{NOT_POISONED, Site, login, page, recording, window};
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::Observer;
 use crate::outputs::measure;
@@ -40,6 +41,8 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/metrics", get(prometheus))
         .route("/trace.json", get(trace_json))
         .route(LOGIN, get(login::show).post(login::enter))
+        .route(WINDOW, get(window::show).put(window::set).delete(window::reset))
+        .route(RECORDING, get(recording::show).post(recording::set))
         .route("/healthz", get(|| file("text/plain", "ok\n")))
         .merge(api::routes())
         .fallback(not_found)
@@ -55,7 +58,7 @@ async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> R
         Err(refusal) => {
             let asks_for_page = refusal == Refusal::NoToken && wants_html(&request);
             let peer = request.extensions().get().copied();
-            turn_away(&site, refusal, asks_for_page, peer, for_program).await
+            turn_away(&site, refusal, asks_for_page, request.uri().path(), peer).await
         }
     };
     if for_program {
@@ -72,8 +75,8 @@ async fn turn_away(
     site: &Site,
     refusal: Refusal,
     asks_for_page: bool,
+    path: &str,
     peer: Option<Peer>,
-    for_program: bool,
 ) -> Response {
     if refusal == Refusal::WrongToken {
         site.turn_down_wrong_token(peer).await;
@@ -81,13 +84,13 @@ async fn turn_away(
         site.visitors.refuse(refusal);
     }
     let (status, said) = refusal.answer();
-    let mut response = match (for_program, asks_for_page) {
+    let mut response = match (api::is_asked(path), asks_for_page) {
         (true, _) => problem::sentence(status, said),
         (false, true) => login::form(status, ""),
         (false, false) => sentence(status, said),
     };
     let (name, value) = match refusal {
-        Refusal::Method => (header::ALLOW, "GET, HEAD"),
+        Refusal::Method => (header::ALLOW, allowed(path)),
         Refusal::NoToken | Refusal::WrongToken => {
             (header::WWW_AUTHENTICATE, "Bearer realm=\"qsegment\"")
         }
@@ -166,6 +169,7 @@ pub(super) fn with_status<T>(site: &Site, make: impl FnOnce(&Status<'_>) -> T) -
     let freshness = site.freshness(newest.as_deref());
     let recent = site.recent.lock().expect(NOT_POISONED).rates();
     let now = site.clock.now();
+    let window = site.aim.as_ref().map(|aim| WindowFigures::of(aim, newest.as_deref()));
     let newest = newest.as_deref().map(|frame| (frame, now));
     let exposure = site.exposure.as_ref().map(Observer::figures);
     let (facts, stale_after) = (&site.facts, site.limits.stale_after());
@@ -173,7 +177,8 @@ pub(super) fn with_status<T>(site: &Site, make: impl FnOnce(&Status<'_>) -> T) -
     let mqtt = site.mqtt.as_ref().map(mqtt::Observer::figures);
     let vessels = site.measure.as_ref().filter(|_| freshness == Freshness::Live);
     let vessels = vessels.and_then(measure::Observer::figures);
-    make(&status.with(site.visitors.figures(), mqtt).with_vessels(vessels))
+    let status = status.with(site.visitors.figures(), mqtt).with_vessels(vessels);
+    make(&status.with_controls(window, site.recording.figures()))
 }
 
 async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {

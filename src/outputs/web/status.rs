@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::visitors::VisitorFigures;
+use super::window::{Part, WindowFigures};
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
 use crate::outputs::figures::model_card::trained_on;
@@ -19,6 +20,7 @@ use crate::outputs::measure::VesselFigures;
 use crate::outputs::mqtt::MqttFigures;
 use crate::outputs::overlay::Freshness;
 use crate::outputs::recent::RecentRates;
+use crate::outputs::record::SwitchFigures;
 use crate::pipeline::{Frame, Snapshot};
 use crate::source::Quality;
 use crate::source::clock::Timestamp;
@@ -36,7 +38,8 @@ pub(super) struct Status<'a> {
     network: &'a NetworkFacts,
     /// What the network was trained on; null for one that is not our own.
     model_card: Option<&'static str>,
-    /// Null where the simulated sensor looks at its whole scene.
+    /// Of the newest mask. Null before the first where the simulated sensor looks at its whole scene, and while a moved
+    /// window settles.
     seen: Option<Seen>,
     source: Source<'a>,
     newest_mask: Option<NewestMask>,
@@ -61,6 +64,10 @@ pub(super) struct Status<'a> {
     /// Null where there is no broker.
     mqtt: Option<MqttFigures>,
     last_error: Option<&'a str>,
+    /// What of the sensor the network sees; null where the source has none.
+    window: Option<WindowFigures>,
+    /// Whether what comes is recorded.
+    recording: Option<SwitchFigures>,
     /// Who is connected to the page, and how many were turned away, by reason.
     http: Option<VisitorFigures>,
 }
@@ -85,6 +92,8 @@ pub(super) struct NewestMask {
     threshold: f64,
     /// Null unless the mask is live: a number that is no longer true is not shown.
     vessel_fraction: Option<f32>,
+    /// What of the sensor it shows; null while a moved window settles.
+    window: Option<Part>,
     /// Null where the host runs the network: the sensor has run another one, or none.
     dnn_runtime_ms: Option<f64>,
     sensor: SensorFigures,
@@ -109,7 +118,10 @@ impl<'a> Status<'a> {
             ladder: &facts.ladder,
             network: &facts.network,
             model_card: trained_on(&facts.network.sha256),
-            seen: facts.seen,
+            seen: match newest {
+                Some((frame, _)) => frame.window.map(Seen::from),
+                None => facts.seen,
+            },
             source: Source {
                 quality: snapshot.source.quality,
                 frame_interval_ms: milliseconds(snapshot.source.frame_interval),
@@ -132,6 +144,8 @@ impl<'a> Status<'a> {
             screen: snapshot.screen.as_deref(),
             mqtt: None,
             last_error: snapshot.last_error.as_deref(),
+            window: None,
+            recording: None,
             http: None,
         }
     }
@@ -140,6 +154,13 @@ impl<'a> Status<'a> {
     }
     pub(super) fn with_vessels(self, vessels: Option<VesselFigures>) -> Self {
         Self { vessels, ..self }
+    }
+    pub(super) fn with_controls(
+        self,
+        window: Option<WindowFigures>,
+        recording: SwitchFigures,
+    ) -> Self {
+        Self { window, recording: Some(recording), ..self }
     }
 }
 
@@ -154,6 +175,7 @@ impl NewestMask {
             height: frame.mask_height,
             threshold: f64::from(frame.threshold) / 256.0,
             vessel_fraction: (freshness == Freshness::Live).then_some(frame.vessel_fraction),
+            window: frame.window.map(Part::from),
             dnn_runtime_ms: frame.kpi.map(|kpi| f64::from(kpi.dnn_runtime_us) / 1000.0),
             sensor: SensorFigures::from(&frame.sensor),
         }

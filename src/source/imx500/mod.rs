@@ -7,6 +7,7 @@
 //!   capture, queue, events        frames, and what goes wrong with them
 //!   cycles                        how often it was started since the machine was
 //!   picture                       a raw picture made one to look at
+//!   view                          under which window a frame was made
 //!   exposure                      how bright the network sees them, and in what colours
 //!   error, holder                 every refusal with its cause and the next step
 //!   ioctl, mapping, uapi          the calls themselves: the only unsafe code
@@ -45,6 +46,7 @@ mod receiver;
 mod subdev;
 mod uapi;
 mod upload;
+mod view;
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -63,6 +65,7 @@ pub use receiver::ReceiverKind;
 pub use subdev::{ColourGains, Flips, Range, Sensor};
 pub use upload::{OnUpload, UploadError, UploadReport};
 
+use super::aim::{Aim, Bounds};
 use super::clock::{Clock, Timestamp};
 use super::simulated::isp::InferenceWindow;
 use super::simulated::timing::Mode;
@@ -82,6 +85,7 @@ use uapi::Zero;
 use uapi::media::{LinkDesc, MEDIA_LNK_FL_ENABLED, PadDesc};
 use uapi::subdev::{MbusFormat, SubdevFormat, V4L2_SUBDEV_FORMAT_ACTIVE};
 use upload::Upload;
+use view::View;
 
 /// The id of the camera `wanted`, or of the only one there is; nothing of it is touched.
 ///
@@ -147,6 +151,8 @@ pub struct Imx500 {
     streaming: bool,
     configured_at: Timestamp,
     sensor: Sensor,
+    aim: Aim,
+    view: View,
     cycles: Cycles,
     camera: Camera,
     options: Options,
@@ -166,13 +172,17 @@ impl Imx500 {
         let capture = configure(&camera, &sensor, &options, &clock, Given::Anew)
             .map_err(|error| naming_holders(error, &camera.graph))?;
         let configured_at = clock.now();
-        let Options { most_cycles, cycles_kept_in, .. } = &options;
+        let Options { most_cycles, cycles_kept_in, mode, .. } = &options;
+        let window = options.inference_window.on_sensor();
+        let aim = Aim::new(window, Bounds { input: None, mode: *mode });
         let cycles = Cycles::open(cycles_kept_in.as_deref(), &camera.id, *most_cycles);
         Ok(Self {
             capture,
             streaming: false,
             configured_at,
             sensor,
+            aim,
+            view: View::new(window),
             cycles,
             camera,
             options,
@@ -189,6 +199,7 @@ impl Imx500 {
         let capture = configure(&self.camera, &self.sensor, &self.options, &self.clock, given);
         self.capture = capture.map_err(|error| naming_holders(error, &self.camera.graph))?;
         (self.capture.numbering, self.capture.events) = (numbering, events);
+        self.view = View::new(self.view.in_force());
         self.configured_at = self.clock.now();
         Ok(())
     }
@@ -212,6 +223,15 @@ impl Imx500 {
     #[must_use]
     pub fn inference_window(&self) -> InferenceWindow {
         self.options.inference_window
+    }
+
+    /// For whoever moves the window while it streams, so that it fits a network with an input of this width and
+    /// height, where that is known. Handles from before move nothing any more.
+    #[must_use]
+    pub fn aim(&mut self, input: Option<(usize, usize)>) -> Aim {
+        let bounds = Bounds { input, mode: self.options.mode };
+        self.aim = Aim::new(self.view.in_force(), bounds);
+        self.aim.clone()
     }
 
     /// Which receiver it is behind.
@@ -258,7 +278,38 @@ impl Imx500 {
         if !self.streaming {
             return Ok(Next::Ended);
         }
-        self.capture.next(frame)
+        self.take_aim();
+        let next = self.capture.next(frame)?;
+        frame.window = self.window_of(frame.frame_start);
+        Ok(next)
+    }
+
+    /// Writes the window that is asked for. Between two frames, of which the sensor has begun the next.
+    fn take_aim(&mut self) {
+        let Some(window) = self.aim.pending() else { return };
+        let began = self.clock.now();
+        match self.sensor.set_inference_window(window) {
+            Ok(()) => {
+                let written = (began, self.clock.now());
+                self.view.moved(window, written, self.capture.frame_interval);
+                // What is set up again is set up so.
+                self.options.inference_window = window;
+                self.aim.obeyed(window);
+            }
+            Err(error) => {
+                tracing::warn!("the inference window stays as it is: {error}");
+                self.aim.refused(window, error.to_string());
+            }
+        }
+    }
+
+    /// What of the sensor a frame shows that starts then.
+    fn window_of(&mut self, frame_start: Timestamp) -> Option<InferenceWindow> {
+        if self.options.network.is_none() {
+            // Raw pictures are whole: it is the host that cuts them.
+            return Some(self.view.in_force());
+        }
+        self.view.of_frame(frame_start, self.capture.frame_interval)
     }
 }
 

@@ -103,6 +103,11 @@ impl Darkroom {
         }
     }
 
+    /// Pictures show this window from now on.
+    pub fn look_at(&mut self, window: InferenceWindow) {
+        self.window = window;
+    }
+
     /// Fills `rgb` with interleaved pixels, row by row; gives width and height. A last row or column that
     /// has no partner is left out. Allocates only when `rgb` has never been as long.
     ///

@@ -18,10 +18,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::clock::{Clock, Timestamp, Waited};
+use super::simulated::isp::InferenceWindow;
 use super::{
     BayerOrder, FrameSource, Next, Quality, RawFrame, RawPicture, SourceError, SourceInfo,
 };
-use crate::formats::recording::{FactsError, FrameMessage, PictureMessage, RunFacts};
+use crate::formats::recording::{
+    FactsError, FrameMessage, PictureMessage, RunFacts, WindowMessage,
+};
 use reader::{Ending, Reader};
 
 /// Why a recording cannot be played: file, byte, cause.
@@ -128,7 +131,9 @@ impl Recording {
             packing: facts.packing,
         };
         let first_start = Timestamp(first.frame_start_ns);
+        let window = window_of(&facts);
         Replay {
+            window,
             reader,
             info,
             next: Some(first),
@@ -145,6 +150,8 @@ impl Recording {
 pub struct Replay {
     reader: Reader,
     info: SourceInfo,
+    /// Of frames that do not say.
+    window: InferenceWindow,
     /// The first frame, until it was played.
     next: Option<FrameMessage>,
     /// Start of the first frame, sensor clock.
@@ -180,7 +187,7 @@ impl FrameSource for Replay {
             None => self.reader.next_frame()?,
         };
         let Some(message) = next else { return Ok(Next::Ended) };
-        fill(frame, message);
+        fill(frame, message, self.window);
         match self.keep_time(frame.tensor_at_host) {
             Waited::Reached => Ok(Next::Frame),
             Waited::Stopped => Ok(Next::Ended),
@@ -199,13 +206,30 @@ impl FrameSource for Replay {
     }
 }
 
-fn fill(frame: &mut RawFrame, message: FrameMessage) {
+/// What of the sensor a recording shows that says nothing else.
+#[must_use]
+pub fn window_of(facts: &RunFacts) -> InferenceWindow {
+    let [left, top, width, height] = facts.inference_window;
+    let window = InferenceWindow { left, top, width, height };
+    // The simulated sensor's whole scene is a square.
+    let resolved = (facts.source == "simulated").then(|| window.resolve().ok()).flatten();
+    resolved.unwrap_or_else(|| window.on_sensor())
+}
+
+fn fill(frame: &mut RawFrame, message: FrameMessage, window: InferenceWindow) {
     frame.sequence = message.sequence;
     frame.metadata = message.metadata;
     frame.embedded_line_len_bytes = len(message.embedded_line_len_bytes);
     frame.frame_start = Timestamp(message.frame_start_ns);
     frame.tensor_at_host = Timestamp(message.tensor_at_host_ns);
     frame.picture = message.picture.map(picture).unwrap_or_default();
+    frame.window = match message.window {
+        None => Some(window),
+        Some(WindowMessage { width: 0, height: 0, .. }) => None,
+        Some(WindowMessage { left, top, width, height }) => {
+            Some(InferenceWindow { left, top, width, height })
+        }
+    };
 }
 
 fn picture(message: PictureMessage) -> RawPicture {

@@ -56,6 +56,15 @@ impl InferenceWindow {
         Ok(self)
     }
 
+    /// Width or height 0 replaced by the whole sensor, as its driver has it.
+    #[must_use]
+    pub fn on_sensor(self) -> Self {
+        if self.width == 0 || self.height == 0 {
+            return Self { left: 0, top: 0, width: SENSOR_WIDTH, height: SENSOR_HEIGHT };
+        }
+        self
+    }
+
     /// Where a resolved window lies in a picture, moved by `drift` times its own width and height.
     #[must_use]
     pub fn view(self, picture: &Picture, drift: (f64, f64)) -> View {

@@ -34,6 +34,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::aim::{Aim, Bounds};
 use super::clock::{Clock, Timestamp, Waited};
 use super::recovery::Remedy;
 use super::{FrameSource, Next, Quality, RawFrame, SourceError, SourceInfo};
@@ -122,7 +123,10 @@ pub struct Simulated {
     description: Description,
     output: TensorSpec,
 
+    aim: Aim,
     next_buffer: u64,
+    /// The one that is planned next.
+    next_planned: u64,
     /// What the next buffer carries. Planned one buffer ahead, so that the emulator always has work.
     planned: Carries,
     /// Input tensors to be taken instead of what is seen, by the counter of their frame.
@@ -147,12 +151,13 @@ struct Broken {
     hidden_for: u32,
 }
 
-/// Scene, window and ISP: from a time to an input tensor.
+/// Scene, windows and ISP: from a frame to an input tensor.
 #[derive(Debug)]
 struct Eye {
     scene: OpenScene,
     motion: Motion,
-    window: InferenceWindow,
+    /// Of the latest frames, by their number.
+    windows: [InferenceWindow; WINDOWS_KEPT],
     isp: Isp,
 }
 
@@ -193,10 +198,12 @@ impl Simulated {
             order: options.colour_order,
             gains: options.gains,
         };
+        let window = options.inference_window.resolve()?;
+        let bounds = Bounds { input: Some((input.width, input.height)), mode: options.mode };
         let eye = Eye {
             scene: OpenScene::open(&options.scene, options.show_each, options.seed)?,
             motion: options.motion,
-            window: options.inference_window.resolve()?,
+            windows: [window; WINDOWS_KEPT],
             isp: Isp::new(encoding),
         };
         let rng = |purpose| {
@@ -217,7 +224,9 @@ impl Simulated {
             broken: None,
             description,
             output: network.output().clone(),
+            aim: Aim::new(window, bounds),
             next_buffer: 0,
+            next_planned: 0,
             planned: Carries::Nothing,
             injected: VecDeque::new(),
             flights: VecDeque::with_capacity(emulation::JOBS),
@@ -235,6 +244,12 @@ impl Simulated {
         };
         simulated.plan()?;
         Ok(simulated)
+    }
+
+    /// For whoever moves the window while it streams.
+    #[must_use]
+    pub fn aim(&self) -> Aim {
+        self.aim.clone()
     }
 
     /// Gives the network this input tensor instead of what the sensor sees, once: in the first frame that
@@ -256,6 +271,7 @@ impl Simulated {
 
     /// What the next buffer carries, while the one after it is planned and its inferences start.
     fn plan(&mut self) -> Result<Carries, SourceError> {
+        self.take_aim();
         let Self { dnn, eye, emulation, flights, spare_flights, timing, injected, faults, .. } =
             self;
         let mut started = Ok(());
@@ -271,7 +287,10 @@ impl Simulated {
                         flight.input.clone_from(&input);
                         Ok(())
                     }
-                    None => eye.look(timing.start_of(inference.frame), &mut flight.input),
+                    None => {
+                        let time = timing.start_of(inference.frame);
+                        eye.look(inference.frame, time, &mut flight.input)
+                    }
                 };
                 started = seen.and_then(|()| emulation.submit(&flight.input));
                 flights.push_back(flight);
@@ -279,6 +298,18 @@ impl Simulated {
         });
         started?;
         Ok(std::mem::replace(&mut self.planned, next))
+    }
+
+    /// A window that is asked for holds from the next frame on that is planned: a frame is seen under one.
+    fn take_aim(&mut self) {
+        let frame = self.next_planned;
+        self.next_planned += 1;
+        let pending = self.aim.pending();
+        let window = pending.unwrap_or_else(|| self.eye.window_of(frame.saturating_sub(1)));
+        self.eye.windows[at(frame)] = window;
+        if pending.is_some() {
+            self.aim.obeyed(window);
+        }
     }
 
     /// Fills the send buffers with what a buffer carries. Gives the counter for its headers, and whether
@@ -369,6 +400,7 @@ impl Simulated {
         }
         frame.sequence = buffer;
         frame.embedded_line_len_bytes = line_len;
+        frame.window = Some(self.eye.window_of(buffer));
         Ok(())
     }
 
@@ -514,10 +546,15 @@ impl FrameSource for Simulated {
 }
 
 impl Eye {
-    /// What the network sees of a frame that starts at `time`.
-    fn look(&mut self, time: Duration, input: &mut Vec<u8>) -> Result<(), SourceError> {
+    fn window_of(&self, frame: u64) -> InferenceWindow {
+        self.windows[at(frame)]
+    }
+
+    /// What the network sees of this frame, which starts at `time`.
+    fn look(&mut self, frame: u64, time: Duration, input: &mut Vec<u8>) -> Result<(), SourceError> {
+        let window = self.window_of(frame);
         let picture = self.scene.at(time)?;
-        let view = self.window.view(picture, self.motion.at(time));
+        let view = window.view(picture, self.motion.at(time));
         self.isp.look(picture, view, input);
         Ok(())
     }
@@ -535,6 +572,11 @@ fn to_column_major(row_major: &[u8], spec: &TensorSpec, into: &mut [u8]) {
     }
 }
 
+/// Where the window of a frame is kept.
+fn at(frame: u64) -> usize {
+    usize::try_from(frame % WINDOWS_KEPT as u64).unwrap_or_default()
+}
+
 /// `swing` times [`sway`], rounded towards 0.
 #[expect(clippy::cast_possible_truncation, reason = "at most `swing`, and a float cast saturates")]
 fn swung(swing: u16, time: Duration, period: Duration) -> i16 {
@@ -542,6 +584,9 @@ fn swung(swing: u16, time: Duration, period: Duration) -> i16 {
 }
 
 const IN_FLIGHT: &str = "the schedule sends only what it has started, oldest first";
+
+/// A frame is looked at, and its buffer sent, at most two frames after it was planned.
+const WINDOWS_KEPT: usize = 8;
 
 /// Faults that damage a buffer's bytes.
 const DAMAGING: [Fault; 4] =

@@ -8,40 +8,50 @@ use crate::outputs::DISCLAIMER;
 
 /// Why a request was not answered as asked.
 #[derive(Debug, Serialize)]
-pub(in crate::outputs::web) struct Problem<'a> {
+pub(in crate::outputs::web) struct Problem {
     title: &'static str,
     status: u16,
     /// A sentence for people.
-    detail: &'a str,
+    detail: String,
     /// Where something that was given is wrong, what it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    found: Option<&'a str>,
+    found: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    wanted: Option<&'a str>,
+    wanted: Option<String>,
     disclaimer: &'static str,
 }
 
-/// One without more to say than a sentence.
+impl Problem {
+    /// One without more to say than a sentence.
+    pub(in crate::outputs::web) fn new(status: StatusCode, detail: &str) -> Self {
+        Self {
+            title: status.canonical_reason().unwrap_or("Refused"),
+            status: status.as_u16(),
+            detail: detail.to_owned(),
+            found: None,
+            wanted: None,
+            disclaimer: DISCLAIMER,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).expect("it was made of one");
+        let text = serde_json::to_string(&self).expect("words and a number are JSON");
+        (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
+    }
+}
+
+/// The answer of one without more to say than a sentence.
 pub(in crate::outputs::web) fn sentence(status: StatusCode, detail: &str) -> Response {
-    answer(status, detail, None)
+    Problem::new(status, detail).into_response()
 }
 
-/// One that a better request avoids.
+/// Of one that a better request avoids.
 pub(super) fn wrong(status: StatusCode, detail: &str, found: &str, wanted: &str) -> Response {
-    answer(status, detail, Some((found, wanted)))
-}
-
-fn answer(status: StatusCode, detail: &str, given: Option<(&str, &str)>) -> Response {
-    let problem = Problem {
-        title: status.canonical_reason().unwrap_or("Refused"),
-        status: status.as_u16(),
-        detail,
-        found: given.map(|(found, _)| found),
-        wanted: given.map(|(_, wanted)| wanted),
-        disclaimer: DISCLAIMER,
-    };
-    let text = serde_json::to_string(&problem).expect("words and a number are JSON");
-    (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response()
+    let (found, wanted) = (Some(found.to_owned()), Some(wanted.to_owned()));
+    Problem { found, wanted, ..Problem::new(status, detail) }.into_response()
 }
 
 const MEDIA_TYPE: &str = "application/problem+json";
