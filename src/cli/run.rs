@@ -41,7 +41,7 @@ use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use qsegment::outputs::OutputError;
 use qsegment::outputs::exposure::{Exposing, Observer};
-use qsegment::outputs::figures::{Facts, milliseconds};
+use qsegment::outputs::figures::{Facts, Seen, milliseconds};
 use qsegment::outputs::hdmi::{self, DisplayError, Hdmi};
 use qsegment::outputs::measure::{self, Live};
 use qsegment::outputs::mqtt;
@@ -246,7 +246,8 @@ pub(super) fn to_the_end(
     let on_screen = opened.hdmi.is_some().then(|| pipeline.latest("hdmi"));
     let measured = opened.mqtt.is_some().then(|| pipeline.latest("mqtt"));
     let is_read = opened.web.is_some() || opened.mqtt.is_some();
-    let measuring = measure_live(config, &opened.facts, &mut pipeline, is_read)?;
+    let on_sensor = Seen::from(opened.aim.aimed().configured);
+    let measuring = measure_live(config, on_sensor, &mut pipeline, is_read)?;
     let measures = measuring.as_ref().map(Live::observer);
     let published = opened.recorder.as_ref().map(|recorder| recorder.published(&mut pipeline));
     let started = opened.started;
@@ -395,7 +396,7 @@ pub(super) fn to_the_end(
         exposure: exposure.as_ref().map(Observer::figures),
         last_vessels: config
             .measure
-            .options(opened.facts.seen)
+            .options(Some(on_sensor))
             .zip(last.as_deref())
             .map(|(options, frame)| measure::of_frame(frame, options)),
         ..Report::new(&snapshot, &opened.facts, time, last.as_deref())
@@ -448,11 +449,11 @@ fn expose(
 /// Starts the thread that judges and measures frames, unless nobody could read what it finds.
 fn measure_live(
     config: &Config,
-    facts: &Facts,
+    seen: Seen,
     pipeline: &mut Pipeline,
     is_read: bool,
 ) -> anyhow::Result<Option<Live>> {
-    let Some(options) = config.measure.options(facts.seen).filter(|_| is_read) else {
+    let Some(options) = config.measure.options(Some(seen)).filter(|_| is_read) else {
         return Ok(None);
     };
     let slot = pipeline.latest("measure");

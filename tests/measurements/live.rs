@@ -13,6 +13,7 @@ use qsegment::pipeline::quality::{Grade, Judge, Seen as Judged};
 use qsegment::pipeline::queue::LatestSlot;
 use qsegment::pipeline::{self, Frame, Pipeline};
 use qsegment::source::clock::{Clock, StopSignal};
+use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::scene::Motion;
 use qsegment::source::simulated::{self, Simulated};
 
@@ -112,7 +113,11 @@ fn still_frames_have_an_uncertainty_and_rejected_ones_have_nothing() {
 
 #[test]
 fn micrometres_are_given_where_pixels_are_square() {
-    let frame = &frames()[1];
+    let seen_through = |left, top, width, height| Frame {
+        window: Some(InferenceWindow { left, top, width, height }),
+        ..Frame::clone(&frames()[1])
+    };
+    let frame = &seen_through(508, 0, 3040, 3040);
     let square = Seen { width_px: 3040, height_px: 3040 };
     let figures = Bench::new(Some(8.0), Some(square)).measure(frame);
     let value = |name| figures.measurement(name).and_then(|of| of.value).expect(name);
@@ -122,7 +127,16 @@ fn micrometres_are_given_where_pixels_are_square() {
     let per_mm = value("length_density_per_mm") / value("length_density_per_px");
     assert!((per_mm - 125.0).abs() < 1e-9);
 
+    let closer = seen_through(1268, 760, 1520, 1520);
+    let figures = Bench::new(Some(8.0), Some(square)).measure(&closer);
+    assert_eq!(figures.pixel_size_um, Some(4.0), "half the configured window");
+
+    let unsettled = Frame { window: None, ..frame.clone() };
+    let figures = Bench::new(Some(8.0), Some(square)).measure(&unsettled);
+    assert_eq!(figures.pixel_size_um, None, "nobody knows of which window it is");
+
     let squeezed = Seen { width_px: 4056, height_px: 3040 };
+    let frame = &seen_through(0, 0, 4056, 3040);
     let figures = Bench::new(Some(8.0), Some(squeezed)).measure(frame);
     assert_eq!(figures.pixel_size_um, None);
     assert!(figures.measurement("length_um").is_none());
@@ -148,7 +162,7 @@ fn warm_frames_are_judged_and_measured_without_allocation() {
             mask_height: height,
         });
         let measured = measuring.measure(&frame.probability, frame.threshold, field, width);
-        let under = Under { threshold: frame.threshold, width, height };
+        let under = Under { threshold: frame.threshold, width, height, window: frame.window };
         repeats.push(&measured, under, Some(1.0));
         (verdict, measured, repeats.spreads())
     };

@@ -27,7 +27,7 @@ impl Page {
             body,
         )
     }
-    fn put(&self, body: &str) -> Answer {
+    fn put_window(&self, body: &str) -> Answer {
         self.change("PUT", "/api/v1/window", ORIGIN, body)
     }
 }
@@ -52,7 +52,7 @@ fn window_is_moved_and_the_configured_view_comes_back() {
             "settled": false, "refused": null,
         })
     );
-    let answer = page.put(CLOSE);
+    let answer = page.put_window(CLOSE);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let moved = answer.json();
     assert_eq!((&moved["left"], &moved["width"]), (&json!(1000), &json!(800)));
@@ -90,7 +90,7 @@ fn wait_for(page: &Page, sequence: u64) -> Value {
 #[test]
 fn window_is_fitted_and_the_answer_says_to_what() {
     let page = Page::open();
-    let made = page.put(r#"{"left":2000,"top":1500,"width":11,"height":7}"#).json();
+    let made = page.put_window(r#"{"left":2000,"top":1500,"width":11,"height":7}"#).json();
     assert_eq!(made["width"], 640, "320 pixels of the binned read-out");
     assert_eq!(made["height"], 640);
 }
@@ -98,7 +98,7 @@ fn window_is_fitted_and_the_answer_says_to_what() {
 #[test]
 fn what_is_no_window_is_refused_in_words() {
     let page = Page::open();
-    let refused = |body: &str| problem(&page.put(body));
+    let refused = |body: &str| problem(&page.put_window(body));
     let (status, said) = refused(r#"{"left":4000,"top":0,"width":100,"height":100}"#);
     assert_eq!(status, 422);
     assert!(said.contains("4000,0,100,100") && said.contains("4056x3040"), "{said}");
@@ -157,7 +157,7 @@ fn other_methods_and_long_bodies_are_refused() {
         );
     }
     let long = format!("{CLOSE}{}", " ".repeat(1024));
-    assert_eq!(problem(&page.put(&long)).0, 413);
+    assert_eq!(problem(&page.put_window(&long)).0, 413);
     assert_eq!(problem(&page.change("DELETE", "/api/v1/window", ORIGIN, &long)).0, 413);
     assert_eq!(page.aim.aimed().wanted, MIDDLE, "nothing was moved");
 }

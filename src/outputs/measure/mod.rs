@@ -41,10 +41,9 @@ pub struct Options {
     pub period: Duration,
     /// Frames over which a figure's spread is taken.
     pub stable_frames: usize,
-    /// Micrometres at the object that a pixel of the mask stands for.
+    /// Micrometres at the object that a pixel of the mask stands for, under the configured window.
     pub pixel_size_um: Option<f64>,
-    /// Size on the sensor of what the network sees, which tells whether the mask's pixels are square there. None is
-    /// taken for square.
+    /// Size of that window on the sensor; none is taken for square, and for that of every frame.
     pub seen: Option<Seen>,
 }
 
@@ -176,8 +175,12 @@ impl Work {
             .then(|| self.measuring.measure(probability, *threshold, field, *mask_width));
         match &measurements {
             Some(measurements) => {
-                let under =
-                    Under { threshold: *threshold, width: *mask_width, height: *mask_height };
+                let under = Under {
+                    threshold: *threshold,
+                    width: *mask_width,
+                    height: *mask_height,
+                    window: frame.window,
+                };
                 self.repeats.push(measurements, under, stillness(&verdict));
             }
             None => self.repeats.forget(),
@@ -192,14 +195,16 @@ impl Work {
         }
     }
 
-    /// None where pixels are not square: a length would depend on its direction.
+    /// Of what the frame shows: half as large where the network sees half the width of the configured window. None where
+    /// a moved window settles, and where pixels are not square, since a length would depend on its direction.
     fn pixel_size_um(&self, frame: &Frame) -> Option<f64> {
-        let square = self.options.seen.is_none_or(|seen| {
-            let across = seen.width_px as f64 / frame.mask_width.max(1) as f64;
-            let down = seen.height_px as f64 / frame.mask_height.max(1) as f64;
-            (across / down - 1.0).abs() < SQUARE
-        });
-        self.options.pixel_size_um.filter(|_| square)
+        let Some(configured) = self.options.seen else { return self.options.pixel_size_um };
+        let seen = Seen::from(frame.window?);
+        let across = seen.width_px as f64 / frame.mask_width.max(1) as f64;
+        let down = seen.height_px as f64 / frame.mask_height.max(1) as f64;
+        let square = (across / down - 1.0).abs() < SQUARE;
+        let scale = seen.width_px as f64 / configured.width_px.max(1) as f64;
+        self.options.pixel_size_um.filter(|_| square).map(|size| size * scale)
     }
 }
 

@@ -6,13 +6,14 @@
 //!                      moved   set anew  the last N of this stretch: mean, deviation
 //! ```
 //!
-//! A stretch begins anew when threshold or size of the mask change, when the mask moves, or when a frame is not fit to
+//! A stretch begins anew when threshold, size or window of the mask change, when the mask moves, or when a frame is not fit to
 //! be measured. What is left then is noise of light, sensor and network, and an eye that moves a little: it says how well
 //! a figure repeats, not how true it is. A bias that all frames share is not in it.
 
 use std::collections::VecDeque;
 
 use super::Measurements;
+use crate::source::simulated::isp::InferenceWindow;
 
 /// The last frames of a stretch; nothing is allocated once it is full.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Under {
     pub width: usize,
     /// Rows of the mask.
     pub height: usize,
+    /// Part of the sensor that the network saw; none where that is not known.
+    pub window: Option<InferenceWindow>,
 }
 
 /// Of one figure over the frames of a stretch.
@@ -110,7 +113,8 @@ pub const STILL: f64 = 0.4;
 mod tests {
     use super::*;
 
-    const UNDER: Under = Under { threshold: 128, width: 8, height: 8 };
+    const UNDER: Under = Under { threshold: 128, width: 8, height: 8, window: None };
+    const CLOSE: InferenceWindow = InferenceWindow { left: 0, top: 0, width: 800, height: 800 };
 
     fn of_density(density: f64) -> Measurements {
         Measurements { density: Some(density), ..Measurements::default() }
@@ -166,6 +170,7 @@ mod tests {
         assert_eq!(push(UNDER, None), 1, "nothing to compare with");
         assert_eq!(push(Under { threshold: 100, ..UNDER }, Some(1.0)), 1);
         assert_eq!(push(Under { width: 16, ..UNDER }, Some(1.0)), 1);
+        assert_eq!(push(Under { window: Some(CLOSE), ..UNDER }, Some(1.0)), 1);
         let mut repeats = after(6);
         repeats.forget();
         assert_eq!(repeats.frames(), 0);

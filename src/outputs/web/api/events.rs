@@ -21,12 +21,12 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 
 use super::measurements::newest_vessels;
 use super::problem;
+use crate::outputs::measure::VesselFigures;
 use crate::outputs::overlay::Freshness;
 use crate::outputs::web::Site;
 use crate::outputs::web::refusal::Refusal;
@@ -133,7 +133,7 @@ impl Listener {
     fn frame(&self) -> Event {
         let newest = self.site.newest();
         let freshness = self.site.freshness(newest.as_deref());
-        let (vessels, _) = newest_vessels(&self.site, freshness);
+        let vessels = newest_vessels(&self.site, freshness).ok();
         let now = self.site.clock.now();
         let mask = newest.as_deref().map(|frame| NewestMask::new(frame, now, freshness));
         let sequence = newest.as_deref().map(|frame| frame.sequence);
@@ -154,7 +154,7 @@ struct Told {
     state: &'static str,
     mask: Option<NewestMask>,
     /// As in /status; null while nothing is measured.
-    vessels: Value,
+    vessels: Option<VesselFigures>,
 }
 
 fn event(name: &'static str, sequence: Option<u64>, data: &impl Serialize) -> Event {

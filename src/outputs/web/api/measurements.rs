@@ -6,12 +6,12 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Json;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::wall_time;
 use crate::outputs::DISCLAIMER;
+use crate::outputs::measure::{self, VesselFigures};
 use crate::outputs::overlay::Freshness;
-use crate::outputs::web::{Site, routes};
+use crate::outputs::web::Site;
 
 /// The answer, version 1.
 #[derive(Debug, Serialize)]
@@ -25,41 +25,37 @@ pub(super) struct Measurements {
     /// Of the newest mask, which may be younger than the one that was measured.
     newest_sequence: Option<u64>,
     /// As under `vessels` in /status; null where `reason` says why.
-    vessels: Value,
+    vessels: Option<VesselFigures>,
     reason: Option<&'static str>,
 }
 
 pub(super) async fn measurements(State(site): State<Arc<Site>>) -> Json<Measurements> {
     let newest = site.newest();
     let freshness = site.freshness(newest.as_deref());
-    let (vessels, reason) = newest_vessels(&site, freshness);
+    let vessels = newest_vessels(&site, freshness);
+    let reason = vessels.as_ref().err().copied();
     Json(Measurements {
         version: 1,
         disclaimer: DISCLAIMER,
         state: freshness.name(),
         time: wall_time(Duration::ZERO),
         newest_sequence: newest.map(|frame| frame.sequence),
-        vessels,
+        vessels: vessels.ok(),
         reason,
     })
 }
 
-/// What was measured last, while it is true; else null, and why.
-pub(super) fn newest_vessels(site: &Site, freshness: Freshness) -> (Value, Option<&'static str>) {
+/// What was measured last, while it is true; else why not.
+pub(super) fn newest_vessels(
+    site: &Site,
+    freshness: Freshness,
+) -> Result<VesselFigures, &'static str> {
     match freshness {
-        Freshness::Live => {}
-        Freshness::Stale { .. } => return (Value::Null, Some(STALE)),
-        Freshness::NoSignal => return (Value::Null, Some(NO_SIGNAL)),
-    }
-    match routes::with_status(site, |status| serde_json::to_value(status)) {
-        Ok(mut status) => match status.get_mut("vessels").map(Value::take) {
-            None | Some(Value::Null) => (Value::Null, Some(NOT_MEASURED)),
-            Some(vessels) => (vessels, None),
-        },
-        Err(error) => {
-            tracing::error!(%error, "the status is no JSON");
-            (Value::Null, Some(NOT_MEASURED))
+        Freshness::Live => {
+            site.measure.as_ref().and_then(measure::Observer::figures).ok_or(NOT_MEASURED)
         }
+        Freshness::Stale { .. } => Err(STALE),
+        Freshness::NoSignal => Err(NO_SIGNAL),
     }
 }
 

@@ -11,8 +11,10 @@ use super::measurements::newest_vessels;
 use super::wall_time;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::figures::{Facts, Ladder, NetworkFacts, Seen};
+use crate::outputs::measure::VesselFigure;
 use crate::outputs::web::Site;
 use crate::pipeline::Frame;
+use crate::pipeline::quality::Verdict;
 
 /// The answer, version 1.
 #[derive(Debug, Serialize)]
@@ -32,10 +34,12 @@ pub(super) struct Snapshot<'a> {
     ladder: &'a Ladder,
     scene: Option<&'a str>,
     seen: Option<Seen>,
+    /// Of the frame that was measured, which may be a little older; null where `reason` says why.
+    measured_sequence: Option<u64>,
     /// Grade, criteria and advice; null where `reason` says why.
-    quality: Value,
+    quality: Option<Verdict>,
     /// Every value with unit, uncertainty and definition; empty where `reason` says why.
-    measurements: Value,
+    measurements: Vec<VesselFigure>,
     reason: Option<&'static str>,
     links: Value,
 }
@@ -44,8 +48,9 @@ pub(super) async fn snapshot(State(site): State<Arc<Site>>) -> Json<Value> {
     let now = site.clock.now();
     let newest = site.newest();
     let freshness = site.freshness(newest.as_deref());
-    let (mut vessels, reason) = newest_vessels(&site, freshness);
-    let mut part = |name: &str| vessels.get_mut(name).map(Value::take);
+    let vessels = newest_vessels(&site, freshness);
+    let reason = vessels.as_ref().err().copied();
+    let vessels = vessels.ok();
     let Facts { version, network, ladder, scene, seen, .. } = &site.facts;
     let frame = newest.as_deref();
     let age = |frame: &Frame| frame.stamps.age_at(now);
@@ -61,9 +66,10 @@ pub(super) async fn snapshot(State(site): State<Arc<Site>>) -> Json<Value> {
         network,
         ladder,
         scene: scene.as_deref(),
-        seen: *seen,
-        quality: part("quality").unwrap_or_default(),
-        measurements: part("measurements").unwrap_or_else(|| json!([])),
+        seen: frame.map_or(*seen, |frame| frame.window.map(Seen::from)),
+        measured_sequence: vessels.as_ref().map(|vessels| vessels.sequence),
+        quality: vessels.as_ref().map(|vessels| vessels.quality),
+        measurements: vessels.map(|vessels| vessels.measurements).unwrap_or_default(),
         reason,
         links: json!({
             "picture": "/snapshot.png?style=off",

@@ -18,13 +18,15 @@ export function course(element, values, { low, high } = {}) {
   const { width, height } = element.viewBox.baseVal;
   const known = values.filter((value) => value !== null);
   const least = low ?? Math.min(...known);
-  const most = Math.max(high ?? Math.max(...known), least + 1e-12);
+  const most = Math.max(high ?? Math.max(...known), least);
+  // All alike: on the ground line.
+  const span = most - least || 1;
   const step = width / Math.max(1, values.length - 1);
   let path = "";
   values.forEach((value, n) => {
     if (value === null) return;
     const begins = n === 0 || values[n - 1] === null;
-    const y = height - 2 - ((Math.min(value, most) - least) / (most - least)) * (height - 4);
+    const y = height - 2 - ((Math.min(value, most) - least) / span) * (height - 4);
     path += `${begins ? "M" : "L"}${(n * step).toFixed(1)} ${y.toFixed(1)}`;
   });
   const line = element.firstChild ?? element.appendChild(shape("path", { class: "line" }));

@@ -65,7 +65,7 @@ export function show(vessels, live) {
 }
 
 function headed({ name, definition }) {
-  const cell = make("th", proper(name));
+  const cell = make("th", proper(name.replace(/(_per)?_(px|um|mm)$/, "")));
   cell.scope = "row";
   cell.title = definition;
   return cell;
