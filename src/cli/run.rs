@@ -247,7 +247,7 @@ pub(super) fn to_the_end(
     let measured = opened.mqtt.is_some().then(|| pipeline.latest("mqtt"));
     let is_read = opened.web.is_some() || opened.mqtt.is_some();
     let on_sensor = Seen::from(opened.aim.aimed().configured);
-    let measuring = measure_live(config, on_sensor, &mut pipeline, is_read)?;
+    let measuring = measure_live(config, on_sensor, &mut pipeline, is_read, &host_clock)?;
     let measures = measuring.as_ref().map(Live::observer);
     let published = opened.recorder.as_ref().map(|recorder| recorder.published(&mut pipeline));
     let started = opened.started;
@@ -452,12 +452,15 @@ fn measure_live(
     seen: Seen,
     pipeline: &mut Pipeline,
     is_read: bool,
+    clock: &Clock,
 ) -> anyhow::Result<Option<Live>> {
     let Some(options) = config.measure.options(Some(seen)).filter(|_| is_read) else {
         return Ok(None);
     };
     let slot = pipeline.latest("measure");
-    Live::start(slot, options).context("cannot start the measure thread").map(Some)
+    Live::start(slot, options, clock.clone(), pipeline.limits())
+        .context("cannot start the measure thread")
+        .map(Some)
 }
 
 /// Everything that can be refused before the first frame.

@@ -15,6 +15,7 @@ use crate::pipeline::geometry::Sight;
 use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Counters, Snapshot};
 use crate::source::Quality;
+use crate::source::imx500::Flips;
 use crate::source::simulated::isp::InferenceWindow;
 
 /// What is known when a run starts, and holds until it ends.
@@ -35,6 +36,8 @@ pub struct Facts {
     /// What of the sensor the network sees at first (a frame says what it sees); none where the simulated sensor looks
     /// at its whole scene, which has a shape of its own.
     pub seen: Option<Seen>,
+    /// Which way pictures are turned.
+    pub flips: Flips,
     /// Range of the in-sensor run time that the timing model draws from; none with a camera.
     pub inference_model: Option<InferenceModel>,
 }

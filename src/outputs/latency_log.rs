@@ -104,6 +104,7 @@ mod tests {
     use crate::outputs::figures::{Ladder, NetworkFacts};
     use crate::pipeline::latency::Stage;
     use crate::source::Quality;
+    use crate::source::imx500::Flips;
 
     fn facts() -> Facts {
         Facts {
@@ -124,6 +125,7 @@ mod tests {
             seed: None,
             pace: None,
             seen: None,
+            flips: Flips::default(),
             inference_model: None,
         }
     }

@@ -8,7 +8,7 @@ const STATES = ["no_signal", "stale", "live"];
 export function parse(bytes) {
   if (bytes.toString("latin1", 0, 4) !== "qsl1") throw new Error("no message of /live");
   const [pictureLength, maskLength] = [bytes.readUInt32LE(28), bytes.readUInt32LE(32)];
-  const mask = bytes.subarray(36 + pictureLength, 36 + pictureLength + maskLength);
+  const mask = bytes.subarray(44 + pictureLength, 44 + pictureLength + maskLength);
   return {
     state: STATES[bytes[4]],
     threshold: bytes[5],

@@ -65,6 +65,9 @@ test("a daemon that falls silent is told from one that has no frames", async (t)
   await until(page, "no_connection");
   assert.match(await badge(page), /no connection/i);
   await picture(page, "no-connection");
+  assert.ok(await page.locator("#grade").isHidden(), "what was good is not said to be");
+  const values = await page.locator("#measurements td:nth-child(2)").allInnerTexts();
+  assert.ok(values.every((value) => value === "–"), `numbers that nobody vouches for: ${values}`);
   // A connection that is refused is told to the console by the browser itself.
   forgive();
 });

@@ -11,7 +11,7 @@ use qsegment::pipeline::measurements::Measuring;
 use qsegment::pipeline::measurements::repeats::{Repeats, Under};
 use qsegment::pipeline::quality::{Grade, Judge, Seen as Judged};
 use qsegment::pipeline::queue::LatestSlot;
-use qsegment::pipeline::{self, Frame, Pipeline};
+use qsegment::pipeline::{self, Frame, Limits, Pipeline};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::scene::Motion;
@@ -48,7 +48,10 @@ impl Bench {
     fn new(pixel_size_um: Option<f64>, seen: Option<Seen>) -> Self {
         let slot = Arc::new(LatestSlot::new("measure"));
         let options = Options { period: Duration::ZERO, stable_frames: 6, pixel_size_um, seen };
-        let live = Live::start(Arc::clone(&slot), options).expect("a thread");
+        // It stands still: nothing grows old.
+        let clock = Clock::simulated(StopSignal::default());
+        let limits = Limits::new(128, Duration::from_secs(1), Duration::from_secs(1)).into();
+        let live = Live::start(Arc::clone(&slot), options, clock, limits).expect("a thread");
         assert_eq!(live.observer().figures(), None, "before the first frame");
         Self { slot, live, sequence: 0 }
     }

@@ -19,6 +19,7 @@ use qsegment::pipeline::trace::{Passed, Trace};
 use qsegment::pipeline::{Counters, Frame, Recovery, Snapshot, Stamps};
 use qsegment::source::aim::{Aim, Bounds};
 use qsegment::source::clock::Timestamp;
+use qsegment::source::imx500::Flips;
 use qsegment::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
 use qsegment::source::simulated::isp::InferenceWindow;
 use qsegment::source::simulated::timing::Mode;
@@ -251,6 +252,7 @@ pub(crate) fn facts() -> Facts {
         seed: Some(7),
         pace: Some("max".to_owned()),
         seen: Some(Seen { width_px: 2028, height_px: 1520 }),
+        flips: Flips::default(),
         inference_model: Some(InferenceModel {
             low: Duration::from_millis(45),
             high: Duration::from_millis(75),

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use qsegment::outputs::measure::{self, Live, Observer};
 use qsegment::outputs::record::Switch;
 use qsegment::outputs::web::{Access, Feed, Serving, Web};
 use qsegment::pipeline::queue::LatestSlot;
@@ -33,6 +34,8 @@ impl Page {
         let clock = Clock::simulated(StopSignal::default());
         let web = Web::bind(address.parse().unwrap(), access).unwrap();
         let aim = aim();
+        let limits = Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1)));
+        let measure = Some(measured(&clock, &limits));
         let feed = Feed {
             slot: Arc::clone(&slot),
             snapshot: Arc::new(snapshot),
@@ -40,11 +43,11 @@ impl Page {
             trace: Arc::new(trace),
             facts: facts(),
             clock: clock.clone(),
-            limits: Arc::new(Limits::new(128, Duration::from_millis(500), Duration::from_secs(1))),
+            limits,
             exposure: None,
             mqtt: None,
             configuration: Arc::new(|| json!({ "web": { "token_file": "(not shown)" } })),
-            measure: None,
+            measure,
             aim: Some(aim.clone()),
             recording: Switch::none("no folder is configured"),
         };
@@ -94,6 +97,20 @@ impl Page {
     fn watch(&self, path: &str) -> Stream {
         Stream::open(self.serving.address(), path)
     }
+}
+
+/// One frame that is measured and not worth it: every criterion is there, and no number.
+fn measured(clock: &Clock, limits: &Arc<Limits>) -> Observer {
+    let slot = Arc::new(LatestSlot::new("measure"));
+    let options = measure::Options { stable_frames: 5, ..measure::Options::default() };
+    let live = Live::start(Arc::clone(&slot), options, clock.clone(), Arc::clone(limits)).unwrap();
+    slot.put(Arc::new(frame_over(&["....", ".##.", "...."], 30)));
+    let observer = live.observer();
+    while observer.figures().is_none() {
+        std::thread::yield_now();
+    }
+    slot.close();
+    observer
 }
 
 pub(crate) struct Answer {

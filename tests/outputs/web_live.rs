@@ -106,7 +106,7 @@ impl Message {
         assert_eq!(&bytes[..4], b"qsl1");
         let u16_at = |at: usize| u16::from_le_bytes(bytes[at..at + 2].try_into().unwrap());
         let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
-        let jpeg_end = 36 + usize::try_from(u32_at(28)).unwrap();
+        let jpeg_end = 44 + usize::try_from(u32_at(28)).unwrap();
         let mask_len = usize::try_from(u32_at(32)).unwrap();
         assert_eq!(bytes.len(), jpeg_end + mask_len);
         let mut probability = Vec::new();
@@ -120,7 +120,7 @@ impl Message {
             age_us: u32_at(16),
             picture: (u16_at(20), u16_at(22)),
             mask: (u16_at(24), u16_at(26)),
-            jpeg: bytes[36..jpeg_end].to_vec(),
+            jpeg: bytes[44..jpeg_end].to_vec(),
             probability,
         }
     }

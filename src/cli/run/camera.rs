@@ -215,6 +215,7 @@ impl CameraRun<'_> {
                 seed: None,
                 pace: None,
                 seen: seen.map(Seen::from),
+                flips: self.config.camera.flip.into(),
                 inference_model: None,
             },
             pipeline: pipeline::Options {

@@ -199,6 +199,7 @@ fn simulated(
             seed: Some(source.seed),
             pace: Some(source.pace.name().to_owned()),
             seen: Sight::new(window, Flips::default()).filter(|_| !whole_scene).map(Seen::from),
+            flips: Flips::default(),
             inference_model: (source.timing == Switch::On).then_some(model),
         },
         // It waits, so that a run with a seed is the same every time. What it waits for is decode and the

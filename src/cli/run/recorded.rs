@@ -200,6 +200,7 @@ pub(super) fn open(
             seed: facts.seed,
             pace: Some(replayed.pace.name().to_owned()),
             seen: Sight::new(window, flips).filter(|_| !whole_scene).map(Seen::from),
+            flips,
             inference_model: None,
         },
         pipeline: pipeline::Options {

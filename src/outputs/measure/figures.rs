@@ -1,8 +1,11 @@
 //! What was measured of vessels, as it is written: every number with unit, uncertainty and definition.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use crate::outputs::figures::measurements::{MEANINGS, Meaning};
+use crate::pipeline::Stamps;
 use crate::pipeline::measurements::Measurements;
 use crate::pipeline::measurements::repeats::Spread;
 use crate::pipeline::quality::Verdict;
@@ -11,6 +14,9 @@ use crate::pipeline::quality::Verdict;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Measured {
     pub(super) sequence: u64,
+    pub(super) stamps: Stamps,
+    /// Until the next one is due.
+    pub(super) next_after: Duration,
     pub(super) verdict: Verdict,
     pub(super) values: [Option<f64>; Measurements::FIGURES],
     pub(super) spreads: [Option<Spread>; Measurements::FIGURES],

@@ -11,11 +11,15 @@
 //! is that of one frame; how far it strays from frame to frame while nothing changes stands beside it. The thread yields
 //! to the frame path, and frames that come while it is busy or before the period is over are passed by.
 //!
+//! While nobody asks, a frame every two seconds is enough: what is found then is there at the first question, and costs
+//! next to nothing. What was found holds as long as a mask does, and until the next one is due.
+//!
 //! Once warm nothing is allocated for a frame; documents are made when somebody asks for one.
 
 mod figures;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -23,13 +27,13 @@ use std::time::Duration;
 use rustix::process::setpriority_process;
 
 use super::figures::Seen;
-use crate::pipeline::Frame;
 use crate::pipeline::field_of_view::FieldOfView;
 use crate::pipeline::measurements::Measuring;
 use crate::pipeline::measurements::repeats::{Repeats, Under};
 use crate::pipeline::quality::{self, Grade, Judge, Verdict};
 use crate::pipeline::queue::{LatestSlot, Taken};
-use crate::source::clock::Timestamp;
+use crate::pipeline::{Frame, Limits};
+use crate::source::clock::{Clock, Timestamp};
 use figures::Measured;
 
 pub use figures::{UNCERTAINTY, VesselFigure, VesselFigures};
@@ -55,9 +59,13 @@ pub struct Live {
 }
 
 /// Says what was measured last; cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Observer {
     newest: Arc<Mutex<Option<Measured>>>,
+    clock: Clock,
+    limits: Arc<Limits>,
+    /// Since the thread looked last.
+    asked: Arc<AtomicBool>,
 }
 
 /// One frame by itself, which has no spread.
@@ -67,12 +75,17 @@ pub fn of_frame(frame: &Frame, options: Options) -> VesselFigures {
 }
 
 impl Live {
-    /// Starts the thread.
+    /// Starts the thread. `clock` has stamped the frames, and `limits` say when one is stale.
     ///
     /// # Errors
     /// When the system has no thread for it.
-    pub fn start(slot: Arc<LatestSlot<Arc<Frame>>>, options: Options) -> io::Result<Self> {
-        let observer = Observer::default();
+    pub fn start(
+        slot: Arc<LatestSlot<Arc<Frame>>>,
+        options: Options,
+        clock: Clock,
+        limits: Arc<Limits>,
+    ) -> io::Result<Self> {
+        let observer = Observer { newest: Arc::default(), clock, limits, asked: Arc::default() };
         let mut work = Work::new(options);
         let tells = observer.clone();
         let thread = Builder::new().name("measure".to_owned()).spawn(move || {
@@ -81,7 +94,8 @@ impl Live {
             loop {
                 match slot.take(LOOK_AGAIN) {
                     Taken::Value(frame) => {
-                        if work.is_due(frame.stamps.mask_ready) {
+                        let asked = tells.asked.swap(false, Ordering::Relaxed);
+                        if work.is_due(frame.stamps.mask_ready, asked) {
                             let measured = work.measure(&frame);
                             *tells.lock() = Some(measured);
                         }
@@ -112,11 +126,13 @@ impl Drop for Live {
 }
 
 impl Observer {
-    /// Of the frame that was measured last; none before the first.
+    /// Of the frame that was measured last; none before the first, and when it is too old to be believed.
     #[must_use]
     pub fn figures(&self) -> Option<VesselFigures> {
-        let newest = *self.lock();
-        newest.as_ref().map(VesselFigures::from)
+        self.asked.store(true, Ordering::Relaxed);
+        let newest = (*self.lock())?;
+        let good_for = self.limits.stale_after() + newest.next_after;
+        (newest.stamps.age_at(self.clock.now()) <= good_for).then(|| VesselFigures::from(&newest))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Measured>> {
@@ -133,6 +149,9 @@ struct Work {
     measuring: Measuring,
     repeats: Repeats,
     last: Option<Timestamp>,
+    last_asked: Option<Timestamp>,
+    /// Until the next measurement.
+    period: Duration,
 }
 
 impl Work {
@@ -144,12 +163,21 @@ impl Work {
             measuring: Measuring::default(),
             repeats: Repeats::new(options.stable_frames),
             last: None,
+            last_asked: None,
+            period: options.period,
         }
     }
 
-    /// Whether the period is over; `now` is when the frame's mask was ready.
-    fn is_due(&mut self, now: Timestamp) -> bool {
-        let due = self.last.is_none_or(|last| now.since(last) >= self.options.period);
+    /// Whether the period is over; `now` is when the frame's mask was ready, `asked` whether somebody has asked since the
+    /// frame before.
+    fn is_due(&mut self, now: Timestamp, asked: bool) -> bool {
+        if asked {
+            self.last_asked = Some(now);
+        }
+        let is_read = self.last_asked.is_some_and(|asked| now.since(asked) < READ_AGAIN_WITHIN);
+        let Options { period, .. } = self.options;
+        self.period = if is_read { period } else { period.max(UNREAD_PERIOD) };
+        let due = self.last.is_none_or(|last| now.since(last) >= self.period);
         if due {
             self.last = Some(now);
         }
@@ -187,6 +215,8 @@ impl Work {
         }
         Measured {
             sequence: frame.sequence,
+            stamps: frame.stamps,
+            next_after: self.period,
             verdict,
             values: measurements.map_or([None; _], |measurements| measurements.figures()),
             spreads: self.repeats.spreads(),
@@ -217,5 +247,28 @@ fn stillness(verdict: &Verdict) -> Option<f64> {
 const BEHIND_THE_FRAMES: i32 = 10;
 /// A closed slot wakes its reader at once; this only bounds one wait.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The page asks twice a second, a broker's publisher as often as it publishes.
+const READ_AGAIN_WITHIN: Duration = Duration::from_secs(5);
+const UNREAD_PERIOD: Duration = Duration::from_secs(2);
 /// By how much the sides of a pixel may differ: no more than a length is off by anyway.
 const SQUARE: f64 = 0.01;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_period_while_somebody_asks_and_every_two_seconds_else() {
+        let period = Duration::from_millis(100);
+        let mut work = Work::new(Options { period, ..Options::default() });
+        let mut due = |millis: u64, asked| work.is_due(Timestamp(millis * 1_000_000), asked);
+        assert!(due(0, false), "the first");
+        assert_eq!(
+            [100, 1999, 2000, 2100].map(|millis| due(millis, false)),
+            [false, false, true, false]
+        );
+        assert!(due(2200, true), "at once for whoever asks");
+        assert_eq!([2299, 2300, 7199].map(|millis| due(millis, false)), [false, true, true]);
+        assert_eq!([7299, 9198, 9199].map(|millis| due(millis, false)), [false, false, true]);
+    }
+}

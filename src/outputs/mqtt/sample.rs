@@ -11,6 +11,7 @@ use crate::pipeline::energy::{Metered, Span};
 use crate::pipeline::latency::{Stage, StageLatency};
 use crate::pipeline::{Counters, Frame, Recovery, Snapshot, Stamps};
 use crate::source::clock::Timestamp;
+use crate::source::imx500::Flips;
 use crate::source::power::{InstrumentInfo, PowerSample, PowerSource, Scope, TimedBy};
 use crate::source::{Quality, SourceInfo};
 
@@ -79,6 +80,7 @@ pub(super) fn facts() -> Facts {
         seed: None,
         pace: None,
         seen: None,
+        flips: Flips::default(),
         inference_model: None,
     }
 }

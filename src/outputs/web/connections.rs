@@ -23,6 +23,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 
@@ -93,6 +94,8 @@ fn converse(
     // Without it a small answer would wait for the acknowledgement of the one before. Slower, not
     // wrong.
     drop(stream.set_nodelay(true));
+    // Likewise: what waits in the kernel is late when it comes.
+    let _ = set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES);
     let router = TowerToHyperService::new(router);
     let visit = Arc::new(visit);
     let visited = Arc::clone(&visit);
@@ -168,6 +171,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// A page on a bad wireless network takes something every second or two.
 const READ_TIME: Duration = Duration::from_secs(10);
+/// The kernel takes twice that: two or three frames, which on a slow link are half a second.
+const SEND_BUFFER_BYTES: usize = 128 << 10;
 /// Browsers send a kilobyte and cookies of at most four.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Browsers send 15 to 20, a proxy adds a few.

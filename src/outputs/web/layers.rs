@@ -14,7 +14,8 @@
 //!     24  mask         u16 width, u16 height
 //!     28  picture_len  u32
 //!     32  mask_len     u32
-//!     36  picture      JPEG, picture_len bytes
+//!     36  window       u16 left, top, width, height, full-sensor pixels; all zero where nobody knows
+//!     44  picture      JPEG, picture_len bytes
 //!         probability  raw deflate, mask_len bytes; inflated: a byte a pixel, row by row
 //! ```
 //!
@@ -32,6 +33,7 @@ use crate::outputs::overlay::{Freshness, Picture};
 use crate::pipeline::geometry::Size;
 use crate::pipeline::{Frame, Stamps};
 use crate::source::clock::Timestamp;
+use crate::source::simulated::isp::InferenceWindow;
 
 /// Keeps the last frame's layers: a heartbeat repeats them with another age.
 #[derive(Debug, Default)]
@@ -56,6 +58,7 @@ impl Encoder {
             threshold: frame.threshold,
             frame_count: frame.frame_count,
             sequence: frame.sequence,
+            window: frame.window.map_or([0; 4], corners),
             age_us: u32::try_from(frame.stamps.age_at(now).as_micros()).unwrap_or(u32::MAX),
             ..Header::default()
         };
@@ -123,6 +126,12 @@ fn sides(size: Size) -> [u16; 2] {
         .map(|side| u16::try_from(side).expect("a picture's side is at most 2 x 1280 pixels"))
 }
 
+fn corners(window: InferenceWindow) -> [u16; 4] {
+    let InferenceWindow { left, top, width, height } = window;
+    [left, top, width, height]
+        .map(|number| u16::try_from(number).expect("the sensor's sides have 12 bits"))
+}
+
 #[derive(Default)]
 struct Header {
     state: u8,
@@ -132,6 +141,7 @@ struct Header {
     age_us: u32,
     picture: [u16; 2],
     mask: [u16; 2],
+    window: [u16; 4],
 }
 
 impl Header {
@@ -148,6 +158,9 @@ impl Header {
         }
         bytes.extend(len(picture).to_le_bytes());
         bytes.extend(len(mask).to_le_bytes());
+        for number in self.window {
+            bytes.extend(number.to_le_bytes());
+        }
         debug_assert_eq!(bytes.len(), HEADER_LEN_BYTES);
         bytes.extend_from_slice(picture);
         bytes.extend_from_slice(mask);
@@ -155,7 +168,7 @@ impl Header {
     }
 }
 
-const HEADER_LEN_BYTES: usize = 36;
+const HEADER_LEN_BYTES: usize = 44;
 const STALE: u8 = 1;
 const LIVE: u8 = 2;
 /// The picture may be zoomed into and saved.

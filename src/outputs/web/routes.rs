@@ -141,12 +141,13 @@ async fn snapshot_png(State(site): State<Arc<Site>>, RawQuery(query): RawQuery) 
         let freshness = site.freshness(newest.as_deref());
         let mut overlay = site.snapshot_overlay.lock().expect(NOT_POISONED);
         let picture = overlay.draw(newest.as_deref(), style, freshness);
-        (png(picture.rgb, picture.size, ExtendedColorType::Rgb8), freshness.name())
+        let sequence = newest.map(|frame| frame.sequence).unwrap_or_default();
+        (png(picture.rgb, picture.size, ExtendedColorType::Rgb8), freshness.name(), sequence)
     });
     match drawn.await {
-        Ok((png, state)) => {
+        Ok((png, state, sequence)) => {
             let headers = [(header::CONTENT_TYPE, "image/png"), (STATE_HEADER, state)];
-            (headers, png).into_response()
+            (headers, [(SEQUENCE_HEADER, sequence)], png).into_response()
         }
         Err(error) => {
             tracing::error!(%error, "a snapshot could not be drawn");
@@ -272,6 +273,7 @@ fn refused(field: &str, got: &str, want: &str) -> String {
 }
 
 const STATE_HEADER: HeaderName = HeaderName::from_static("x-state");
+const SEQUENCE_HEADER: HeaderName = HeaderName::from_static("x-sequence");
 const SECURITY_HEADERS: [(HeaderName, &str); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,

@@ -79,6 +79,8 @@ struct Source<'a> {
     scene: Option<&'a str>,
     seed: Option<u64>,
     pace: Option<&'a str>,
+    /// "none", "horizontal", "vertical" or "both": which way pictures are turned (`camera.flip`).
+    flip: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,6 +130,7 @@ impl<'a> Status<'a> {
                 scene: facts.scene.as_deref(),
                 seed: facts.seed,
                 pace: facts.pace.as_deref(),
+                flip: facts.flips.name(),
             },
             newest_mask: newest.map(|(frame, now)| NewestMask::new(frame, now, freshness)),
             vessels: None,

@@ -299,6 +299,18 @@ impl Imx500 {
             Err(error) => {
                 tracing::warn!("the inference window stays as it is: {error}");
                 self.aim.refused(window, error.to_string());
+                // Part of it may be written, or another one: the one before is written again.
+                let before = self.view.in_force();
+                match self.sensor.set_inference_window(before) {
+                    Ok(()) => {
+                        let written = (began, self.clock.now());
+                        self.view.moved(before, written, self.capture.frame_interval);
+                    }
+                    Err(error) => {
+                        tracing::warn!("nobody knows which window it is: {error}");
+                        self.view.lost(began);
+                    }
+                }
             }
         }
     }

@@ -59,12 +59,25 @@ pub struct Range {
 }
 
 /// Which way the picture is turned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct Flips {
     /// Left and right exchanged.
     pub horizontal: bool,
     /// Top and bottom exchanged.
     pub vertical: bool,
+}
+
+impl Flips {
+    /// As the configuration has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match (self.horizontal, self.vertical) {
+            (false, false) => "none",
+            (true, false) => "horizontal",
+            (false, true) => "vertical",
+            (true, true) => "both",
+        }
+    }
 }
 
 /// White-balance gains of the sensor's own ISP, which feeds the network: 256 is 1.0, at most 4095.

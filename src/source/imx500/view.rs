@@ -54,6 +54,12 @@ impl View {
         *self = Self { in_force: window, changing: Some(Change { before, began, settled }) };
     }
 
+    /// Nobody knows what the registers are, until they are written again.
+    pub(super) fn lost(&mut self, began: Timestamp) {
+        let before = self.changing.is_none().then_some(self.in_force);
+        self.changing = Some(Change { before, began, settled: Timestamp(u64::MAX) });
+    }
+
     /// Of a frame that starts then. Frames come in their order.
     pub(super) fn of_frame(
         &mut self,
@@ -102,6 +108,16 @@ mod tests {
         assert_eq!(at(&mut view, 365), None);
         assert_eq!(at(&mut view, 366), Some(B));
         assert_eq!(view.in_force(), B);
+    }
+
+    #[test]
+    fn registers_that_were_lost_are_known_again_when_they_are_written() {
+        let mut view = View::new(A);
+        view.lost(ms(100));
+        assert_eq!(at(&mut view, 67), Some(A), "read out before");
+        assert_eq!(at(&mut view, 1_000_000), None);
+        view.moved(A, (ms(2_000_000), ms(2_000_001)), INTERVAL);
+        assert_eq!(at(&mut view, 2_000_265), Some(A));
     }
 
     #[test]

@@ -43,6 +43,17 @@ async fn answer(site: Arc<Site>, query: Option<String>, pixels: fn(&Frame) -> Ve
             return problem::wrong(StatusCode::BAD_REQUEST, detail, &found, wanted);
         }
     };
+    // Before the look at the clock: whoever waits for a turn gets what is newest then.
+    let turn = match format {
+        Format::Raw => None,
+        Format::Png => match site.turn_to_draw().await {
+            None => {
+                let (status, detail) = (StatusCode::SERVICE_UNAVAILABLE, "The daemon is stopping.");
+                return problem::sentence(status, detail);
+            }
+            turn => turn,
+        },
+    };
     let newest = site.newest();
     let freshness = site.freshness(newest.as_deref());
     let frame = match (newest, freshness) {
@@ -61,15 +72,9 @@ async fn answer(site: Arc<Site>, query: Option<String>, pixels: fn(&Frame) -> Ve
         }
         Format::Png => {
             // Compressing takes milliseconds, which the thread of all connections has not.
-            let Some(permit) = site.turn_to_draw().await else {
-                return problem::sentence(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "The daemon is stopping.",
-                );
-            };
             let of = Arc::clone(&frame);
             let drawn = tokio::task::spawn_blocking(move || {
-                let _drawing = permit;
+                let _drawing = turn;
                 let size = Size::new(of.mask_width, of.mask_height).expect("a mask has pixels");
                 png(&pixels(&of), size, ExtendedColorType::L8)
             });

@@ -1,8 +1,4 @@
 // Draws one frame: its picture and, over it, what its own mask says.
-//
-//   frame.probability ──threshold──> layer: heat (pixels), outline, skeleton, width (paths, sharp at any zoom)
-//   picture ─> layer at the chosen opacity ─> grey where it is no longer true, and then without any layer
-//
 // A layer is made once for a frame, mode and threshold; opacity, zoom and panes cost nothing but drawing.
 
 import { contour, links, skeleton, widthsAlong } from "./vessels.js";

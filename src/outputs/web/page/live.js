@@ -1,14 +1,10 @@
-// Reads /live: one binary message a frame, picture and probability apart (docs/live.md).
-//
-//   message ──> newest, undecoded ──> JPEG and probability decoded together ──> onFrame
-//               a newer one replaces it: a slow browser skips frames
-//
+// Reads /live (docs/live.md).
 // Mask and picture of one message stay together from here on.
 
 // The daemon repeats itself four times a second when nothing new comes.
 const SILENCE_MS = 1500;
 const RESTART_MS = 1000;
-const HEADER_LEN = 36;
+const HEADER_LEN = 44;
 const STATES = ["no_signal", "stale", "live"];
 
 export class Live {
@@ -100,6 +96,8 @@ function parse(data) {
     height: u16(22),
     maskWidth: u16(24),
     maskHeight: u16(26),
+    // Of the sensor; null where nobody knows.
+    window: u16(40) ? { left: u16(36), top: u16(38), width: u16(40), height: u16(42) } : null,
     jpeg: new Uint8Array(data, HEADER_LEN, pictureEnd - HEADER_LEN),
     deflated: new Uint8Array(data, pictureEnd, maskEnd - pictureEnd),
   };

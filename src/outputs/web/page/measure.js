@@ -4,14 +4,18 @@ import { course, svg } from "./charts.js";
 import { byId, define, make, missing, proper, set } from "./dom.js";
 
 const KEPT = 120;
+// A second; what is further away was another picture.
+const NEAR = 30;
 const courses = new Map();
 let last = null;
 
 // The newest that was said of `sequence`, or near it; null where there was none.
 const said = [];
-export const near = (sequence) => said.reduce((best, vessels) =>
-  (best && Math.abs(best.sequence - sequence) <= Math.abs(vessels.sequence - sequence) ? best : vessels), null);
-export const pixelSize = () => last?.pixel_size_um ?? null;
+export function near(sequence) {
+  const apart = (vessels) => Math.abs(vessels.sequence - sequence);
+  const best = said.reduce((best, vessels) => (best && apart(best) <= apart(vessels) ? best : vessels), null);
+  return best && apart(best) <= NEAR ? best : null;
+}
 export const grade = () => last?.quality?.grade ?? null;
 
 export function show(vessels, live) {
@@ -29,6 +33,11 @@ export function show(vessels, live) {
   byId("quality-grade").dataset.grade = quality?.grade ?? "";
   set("quality-advice", quality?.advice ?? (quality ? "" : "no live picture"));
 
+  // Another run counts from the beginning.
+  if (said.at(-1)?.sequence > vessels.sequence) {
+    said.length = 0;
+    courses.clear();
+  }
   const fresh = said.at(-1)?.sequence !== vessels.sequence;
   if (fresh) {
     said.push(vessels);

@@ -1,5 +1,15 @@
 //! The files that the page is made of: HTML, style, icon and scripts, one idea each, as they are written. There is no
 //! build step, and they ask no other machine for anything.
+//!
+//! ```text
+//!   /live ---> live.js: newest message, JPEG and probability decoded together; a newer one replaces it
+//!                |
+//!                v
+//!   page.js:   frame --+--> draw.js (vessels.js): probability --threshold--> heat, outline, skeleton, width
+//!                      +--> gather.js: the last frames, for best and mean
+//!   /status -> twice a second -> status.js, measure.js, sensor.js, recording.js
+//!   state.js   which of it may be believed
+//! ```
 
 use std::sync::Arc;
 

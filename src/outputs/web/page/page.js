@@ -1,8 +1,4 @@
 // The page: what comes from the daemon is shown, and what a person does to the view acts here, in the browser.
-//
-//   /live ───> frame ──┬─> shown at once ─> draw.js
-//                      └─> gather.js (the last frames)
-//   /status ─> twice a second ─> status.js, measure.js, sensor.js, recording.js
 
 import { course } from "./charts.js";
 import { byId, fixed, say, set } from "./dom.js";
@@ -59,9 +55,16 @@ function view() {
     threshold: threshold ?? shown()?.threshold ?? 128,
     beside: chosen.has("beside"),
     zoom,
-    aspect,
+    aspect: shape(),
     grey: shown()?.state === "stale",
   };
+}
+
+// Of the window: the network's input may squeeze what it sees. The last one while one settles.
+function shape() {
+  const seen = shown()?.window;
+  if (seen) aspect = seen.width / seen.height;
+  return aspect;
 }
 
 const stacked = () => byId("frame").clientWidth < NARROW_PX;
@@ -93,7 +96,7 @@ function draw() {
 function legend(frame, mode) {
   byId("legend").hidden = mode !== "width" || !frame?.probability;
   if (byId("legend").hidden) return;
-  const size = measure.pixelSize();
+  const size = measure.near(frame.sequence)?.pixel_size_um;
   const widest = widestClass(frame);
   set("legend-low", "0");
   set("legend-high", size ? `≥ ${Math.round(widest * size)} µm` : `≥ ${widest} px`);
@@ -201,7 +204,7 @@ function showZoom() {
 }
 
 const zoom = new Zoom(showZoom);
-const closer = new Closer(canvas, zoom, paneAt);
+const closer = new Closer(canvas, zoom, paneAt, () => shown()?.window);
 zoom.listen(canvas, paneAt, () => !closer.choosing);
 
 controls.addEventListener("input", ({ target }) => {
@@ -215,8 +218,8 @@ const press = {
   freeze, best, mean,
   snapshot: save,
   record: recording.toggle,
-  "zoom-in": () => zoom.by(STEP),
-  "zoom-out": () => zoom.by(1 / STEP),
+  "zoom-in": () => closer.choosing || zoom.by(STEP),
+  "zoom-out": () => closer.choosing || zoom.by(1 / STEP),
   "zoom-reset": () => zoom.reset(),
 };
 for (const [id, run] of Object.entries(press)) byId(id).addEventListener("click", run);
@@ -254,12 +257,6 @@ keys.listen([
 
 function showStatus() {
   statusPanel.show(status);
-  // The network's input may squeeze what it sees: the picture is shown in its true aspect.
-  const { width_px: across, height_px: down } = status.seen ?? { width_px: 1, height_px: 1 };
-  if (aspect !== across / down) {
-    aspect = across / down;
-    redraw();
-  }
   // Either may know first that the mask is no longer true.
   measure.show(status.vessels, status.state === "live" && state.current() === "live");
   closer.show(status.window);
@@ -284,7 +281,10 @@ async function poll() {
     state.ofConnection(false);
   }
   if (status && state.current() !== "no_connection") showStatus();
-  else offer();
+  else {
+    measure.show(status?.vessels, false);
+    offer();
+  }
   setTimeout(poll, POLL_MS);
 }
 
@@ -293,7 +293,9 @@ const live = new Live({ onFrame, onLost });
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) {
     live.stop();
+    retire(gather.clear());
     state.ofPicture("waiting");
+    offer();
   } else {
     live.start();
   }

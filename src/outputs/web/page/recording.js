@@ -20,6 +20,6 @@ export function show(recording) {
 export async function toggle() {
   const button = byId("record");
   if (button.hidden || button.disabled) return;
-  const refused = await send("POST", "recording", { active: !active });
+  const { refused } = await send("POST", "recording", { active: !active });
   say(refused ? `Not ${active ? "stopped" : "recorded"}: ${refused}` : active ? "The recording is closed." : "Recording.");
 }

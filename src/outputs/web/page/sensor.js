@@ -14,11 +14,15 @@ export class Closer {
   #canvas;
   #zoom;
   #paneAt;
+  #seen;
+  #refused = null;
 
-  constructor(canvas, zoom, paneAt) {
+  // `seen` gives the window of the picture that is shown.
+  constructor(canvas, zoom, paneAt, seen) {
     this.#canvas = canvas;
     this.#zoom = zoom;
     this.#paneAt = paneAt;
+    this.#seen = seen;
     byId("closer").addEventListener("click", () => this.toggle());
     byId("whole").addEventListener("click", () => this.whole());
     canvas.addEventListener("pointerdown", (event) => this.#begin(event));
@@ -35,6 +39,8 @@ export class Closer {
     this.#window = window ?? null;
     byId("window-group").hidden = !window;
     if (!window) return this.#choose(false);
+    if (window.refused && window.refused !== this.#refused) say(`The camera did not take the window: ${window.refused}`);
+    this.#refused = window.refused;
     const { left, top, width, height, sensor_width: across, sensor_height: down } = window;
     byId("map").style.aspectRatio = `${across} / ${down}`;
     const share = (part, whole) => `${(100 * part) / whole}%`;
@@ -49,7 +55,8 @@ export class Closer {
   }
 
   toggle() {
-    if (this.offered) this.#choose(!this.choosing);
+    if (this.offered && !this.choosing && !this.#seen()) say("The window is moving; wait a moment.");
+    else if (this.offered) this.#choose(!this.choosing);
   }
 
   // Gives whether the key was for the box.
@@ -68,7 +75,7 @@ export class Closer {
   }
 
   async whole() {
-    if (this.offered) await this.#ask("DELETE", undefined, "The sensor shows the configured view again.");
+    if (this.offered) await this.#ask("DELETE");
     this.#choose(false);
   }
 
@@ -127,7 +134,7 @@ export class Closer {
 
   async #apply() {
     const { x, y, size } = this.#box;
-    const { left, top, width, height } = this.#window;
+    const { left, top, width, height } = this.#seen() ?? this.#window;
     const window = {
       left: Math.round(left + x * width),
       top: Math.round(top + y * height),
@@ -135,11 +142,11 @@ export class Closer {
       height: Math.round(size * height),
     };
     this.#choose(false);
-    await this.#ask("PUT", window, `The sensor looks closer: ${window.width} × ${window.height} pixels.`);
+    await this.#ask("PUT", window);
   }
 
-  async #ask(method, window, done) {
-    const refused = await send(method, "window", window);
-    say(refused ? `The window is as it was: ${refused}` : done);
+  async #ask(method, window) {
+    const { refused, width, height } = await send(method, "window", window);
+    say(refused ? `The window is as it was: ${refused}` : `The sensor shows ${width} × ${height} pixels.`);
   }
 }

@@ -14,11 +14,12 @@ export async function snapshot(painter, frame, view, status, frozen) {
   const stamp = when.toISOString().replaceAll(/[-:]|\.\d+/g, "");
   const name = ["qsegment", safe, stamp, frame.sequence].filter(Boolean).join("-");
   const aspect = view.aspect * frame.height / frame.width;
-  const drawn = (bare) => picture(painter, frame, view, aspect, bare);
+  // Both are painted before anything is waited for: the frame's bitmap may be gone then.
+  const [bare, over] = await Promise.all([true, false].map((each) => picture(painter, frame, view, aspect, each)));
   const document = JSON.stringify(describe(frame, view, status, { label, when, frozen }), null, 2);
   const files = [
-    { name: `${name}-picture.png`, blob: await drawn(true) },
-    { name: `${name}-overlay.png`, blob: await drawn(false) },
+    { name: `${name}-picture.png`, blob: bare },
+    { name: `${name}-overlay.png`, blob: over },
     { name: `${name}.json`, blob: new Blob([`${document}\n`], { type: "application/json" }) },
   ];
   const link = window.document.createElement("a");
@@ -64,10 +65,9 @@ function describe(frame, view, status, { label, when, frozen }) {
     },
     shown: { mode: view.mode, opacity: view.opacity, threshold: view.threshold / 256 },
     threshold_of_the_daemon: frame.threshold / 256,
-    // Neither the daemon nor the page turns or mirrors a picture; optics may.
-    mirrored: false,
-    window: status.window ?? null,
-    seen: status.seen,
+    // By the camera (camera.flip); optics may, too.
+    mirrored: status.source.flip,
+    window: frame.window,
     quality: vessels?.quality ?? null,
     pixel_size_um: vessels?.pixel_size_um ?? null,
     measurements: vessels?.measurements ?? null,

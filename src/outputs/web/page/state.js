@@ -1,10 +1,4 @@
-// What may be believed: one state for the whole page, and no picture that says another.
-//
-//   waiting, no_picture, no_connection   no picture is shown at all
-//   live                                 picture and mask
-//   stale                                picture grey, no mask
-//   no_signal                            no picture
-//   frozen                               beside any of them: what is held is shown and said to be held
+// What may be believed: one state for the whole page, and no picture that says another (docs/live.md).
 
 import { byId, set } from "./dom.js";
 

@@ -40,7 +40,7 @@ export class Zoom {
   listen(canvas, paneAt, isOurs) {
     canvas.addEventListener("wheel", (event) => {
       const pane = paneAt(event);
-      if (!pane) return;
+      if (!pane || !isOurs()) return;
       event.preventDefault();
       this.by(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0015)), pane.u, pane.v);
     }, { passive: false });
