@@ -58,9 +58,9 @@ fn thousand_frames_give_the_tensors_that_the_feeder_put_in() {
 
 const FRAMES: u64 = 1000;
 
-/// Everything of a frame but when it came.
+/// Everything of a frame but when it came, and under which window: files do not know that.
 fn tensors(frame: &Frame) -> Frame {
-    Frame { stamps: Stamps::default(), ..frame.clone() }
+    Frame { stamps: Stamps::default(), window: None, ..frame.clone() }
 }
 
 fn run(source: Box<dyn FrameSource>) -> (Arc<Bounded<Arc<Frame>>>, Running) {
