@@ -14,6 +14,7 @@ use axum::routing::get;
 use futures_util::{StreamExt, stream};
 use image::ExtendedColorType;
 
+use super::api::measurements::newest_vessels;
 use super::api::{self, problem};
 use super::connections::Peer;
 use super::guard::{LOGIN, RECORDING, WINDOW, allowed};
@@ -25,10 +26,9 @@ use super::window::WindowFigures;
 use super::{NOT_POISONED, Site, login, page, recording, window};
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::Observer;
-use crate::outputs::measure;
 use crate::outputs::metrics::{self, Format, ProcessFigures, Reading};
 use crate::outputs::mqtt;
-use crate::outputs::overlay::{Freshness, Layer, Opacity, Style};
+use crate::outputs::overlay::{Layer, Opacity, Style};
 use crate::outputs::report::png;
 
 pub(super) fn router(site: Arc<Site>) -> Router {
@@ -176,8 +176,7 @@ pub(super) fn with_status<T>(site: &Site, make: impl FnOnce(&Status<'_>) -> T) -
     let (facts, stale_after) = (&site.facts, site.limits.stale_after());
     let status = Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure);
     let mqtt = site.mqtt.as_ref().map(mqtt::Observer::figures);
-    let vessels = site.measure.as_ref().filter(|_| freshness == Freshness::Live);
-    let vessels = vessels.and_then(measure::Observer::figures);
+    let vessels = newest_vessels(site, freshness).ok();
     let status = status.with(site.visitors.figures(), mqtt).with_vessels(vessels);
     make(&status.with_controls(window, site.recording.figures()))
 }

@@ -46,7 +46,7 @@ pub(super) async fn measurements(State(site): State<Arc<Site>>) -> Json<Measurem
 }
 
 /// What was measured last, while it is true; else why not.
-pub(super) fn newest_vessels(
+pub(in crate::outputs::web) fn newest_vessels(
     site: &Site,
     freshness: Freshness,
 ) -> Result<VesselFigures, &'static str> {

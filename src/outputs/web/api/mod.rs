@@ -17,7 +17,7 @@
 mod configuration;
 pub(super) mod events;
 mod map;
-mod measurements;
+pub(super) mod measurements;
 pub(super) mod problem;
 mod snapshot;
 
