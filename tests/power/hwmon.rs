@@ -1,3 +1,7 @@
+use std::fs::File;
+use std::io::Write;
+use std::thread;
+
 use qsegment::source::Quality;
 use qsegment::source::power::{AbsentError, ChipScope, Hwmon, Instrument, ReadError, Scope};
 
@@ -137,6 +141,22 @@ fn what_cannot_be_power_is_refused_by_file_and_value() {
         assert_eq!(chip.read(at(2)).unwrap_err().reason(), "malformed", "{file}");
         tree.write(&format!("{folder}/{file}"), "3300");
     }
+}
+
+#[test]
+fn a_chip_that_vanishes_in_the_middle_of_a_reading_is_gone_and_no_file_of_it() {
+    let tree = Tree::new();
+    let folder = tree.chip(0, "ina226", "1-0040");
+    let mut chip = only(&tree);
+    let fifo = tree.fifo(&format!("{folder}/power1_input"));
+    let reader = thread::spawn(move || chip.read(at(0)));
+    // Opens when the reading has got as far; the chip is gone before it goes on.
+    let mut writer = File::options().write(true).open(fifo).unwrap();
+    tree.remove(&folder);
+    writer.write_all(b"250000\n").unwrap();
+    drop(writer);
+    let error = reader.join().unwrap().unwrap_err();
+    assert!(error.to_string().contains("ina226 1-0040 is no longer there"), "{error}");
 }
 
 #[test]

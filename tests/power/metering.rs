@@ -8,7 +8,6 @@ use qsegment::pipeline::energy::Metered;
 use qsegment::pipeline::metering::{Metering, Meters};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::power::{ChipScope, Hwmon, Rapl, Scope};
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::tree::{Tree, near};
 
@@ -92,10 +91,8 @@ fn one_that_hangs_keeps_nobody_waiting_and_is_left_behind() {
     let package = tree.package(0, 0);
     let mut metering = metering();
     // Nobody writes into it: opening it takes for ever.
-    let hangs = tree.root().join(&folder).join("power1_input");
     let chip = sensor(&tree);
-    std::fs::remove_file(&hangs).unwrap();
-    mknodat(CWD, &hangs, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    tree.fifo(&format!("{folder}/power1_input"));
     metering.add(chip).unwrap();
     metering.add(Box::new(Rapl::find(tree.root()).unwrap())).unwrap();
     let meters = metering.meters();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use qsegment::source::clock::Timestamp;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use tempfile::TempDir;
 
 pub(crate) struct Tree(TempDir);
@@ -23,6 +24,14 @@ impl Tree {
         fs::write(&path, text).unwrap();
         path
     }
+    /// A file that nobody can open to read until somebody opens it to write.
+    pub(crate) fn fifo(&self, path: &str) -> PathBuf {
+        let path = self.root().join(path);
+        fs::remove_file(&path).unwrap();
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        path
+    }
+
     pub(crate) fn remove(&self, folder: &str) {
         fs::remove_dir_all(self.root().join(folder)).unwrap();
     }

@@ -167,14 +167,13 @@ impl Instrument for Hwmon {
 
     fn read(&mut self, at: Timestamp) -> Result<Option<PowerSample>, ReadError> {
         // A driver bound again may have another number, and another chip may have got this one's.
-        if place(&self.chip.folder).as_deref() != Some(&self.chip.place) {
+        if !self.chip.is_bound() {
             let again = chips(&self.root).into_iter().find(|chip| chip.place == self.chip.place);
-            self.chip = again.ok_or_else(|| ReadError::Gone {
-                path: self.chip.folder.clone(),
-                cause: format!("{} is no longer there", self.chip),
-            })?;
+            self.chip = again.ok_or_else(|| self.chip.gone())?;
         }
-        self.sample(at)
+        let sample = self.sample(at);
+        // The link to the device goes before the values do: what was read meanwhile was no reading.
+        if self.chip.is_bound() { sample } else { Err(self.chip.gone()) }
     }
 }
 
@@ -184,6 +183,15 @@ impl Chip {
         let place = place(&folder)?;
         let label = attribute::text(&folder.join("label")).ok();
         Some(Self { folder, model, place, label })
+    }
+
+    /// Whether its folder is still this chip's.
+    fn is_bound(&self) -> bool {
+        place(&self.folder).as_deref() == Some(&self.place)
+    }
+
+    fn gone(&self) -> ReadError {
+        ReadError::Gone { path: self.folder.clone(), cause: format!("{self} is no longer there") }
     }
 
     fn scope(&self, scope: ChipScope) -> Option<Scope> {
