@@ -115,6 +115,31 @@ fn still_frames_have_an_uncertainty_and_rejected_ones_have_nothing() {
 }
 
 #[test]
+fn another_window_is_no_motion() {
+    let frame = &frames()[1];
+    let turned = Frame {
+        rgb: frame.rgb.chunks_exact(3).rev().flatten().copied().collect(),
+        probability: frame.probability.iter().rev().copied().collect(),
+        ..Frame::clone(frame)
+    };
+    let mut bench = Bench::new(None, None);
+    let mut stillness = |frame: &Frame| {
+        let quality = bench.measure(frame).quality;
+        let of = *quality.criteria.iter().find(|of| of.standard.name == "stillness").expect("one");
+        (of.value, quality.grade)
+    };
+    assert_eq!(stillness(frame).0, None, "the first");
+    let (value, grade) = stillness(&turned);
+    assert!(value.expect("there is one before") < 0.4, "{value:?}");
+    assert_eq!(grade, Grade::Reject);
+    let window = Some(InferenceWindow { left: 1268, top: 760, width: 1520, height: 1520 });
+    let (value, grade) = stillness(&Frame { window, ..Frame::clone(frame) });
+    assert_eq!(value, None, "there is nothing to compare with");
+    assert!(grade > Grade::Reject);
+    assert_eq!(stillness(&Frame { window, ..Frame::clone(frame) }).0, Some(1.0));
+}
+
+#[test]
 fn micrometres_are_given_where_pixels_are_square() {
     let seen_through = |left, top, width, height| Frame {
         window: Some(InferenceWindow { left, top, width, height }),

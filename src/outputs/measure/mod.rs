@@ -34,6 +34,7 @@ use crate::pipeline::quality::{self, Grade, Judge, Verdict};
 use crate::pipeline::queue::{LatestSlot, Taken};
 use crate::pipeline::{Frame, Limits};
 use crate::source::clock::{Clock, Timestamp};
+use crate::source::simulated::isp::InferenceWindow;
 use figures::Measured;
 
 pub use figures::{UNCERTAINTY, VesselFigure, VesselFigures};
@@ -146,6 +147,8 @@ struct Work {
     options: Options,
     field_of_view: FieldOfView,
     judge: Judge,
+    /// Of the frame that was judged last.
+    window: Option<InferenceWindow>,
     measuring: Measuring,
     repeats: Repeats,
     last: Option<Timestamp>,
@@ -160,6 +163,7 @@ impl Work {
             options,
             field_of_view: FieldOfView::default(),
             judge: Judge::default(),
+            window: None,
             measuring: Measuring::default(),
             repeats: Repeats::new(options.stable_frames),
             last: None,
@@ -189,6 +193,10 @@ impl Work {
             frame;
         let (picture, mask) = ((*width, *height), (*mask_width, *mask_height));
         let field = self.field_of_view.find(rgb, picture, mask);
+        // Another view is not the old one moved.
+        if std::mem::replace(&mut self.window, frame.window) != frame.window {
+            self.judge.forget();
+        }
         let verdict = self.judge.judge(quality::Seen {
             rgb,
             width: *width,

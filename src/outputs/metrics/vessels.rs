@@ -12,9 +12,9 @@ use crate::pipeline::quality::Grade;
 pub(super) fn figures(families: &mut Families<'_, '_>, reading: &Reading) -> Result<(), Error> {
     let live = reading.freshness == Freshness::Live;
     let Some(vessels) = reading.counted.vessels.as_ref().filter(|_| live) else { return Ok(()) };
-    let grades = [("good", Grade::Good), ("usable", Grade::Usable), ("reject", Grade::Reject)];
+    let grades = [Grade::Good, Grade::Usable, Grade::Reject];
     let is = |grade| f64::from(u8::from(vessels.quality.grade == grade));
-    families.gauges(GRADE, grades.map(|(name, grade)| (vec![("grade", name)], is(grade))))?;
+    families.gauges(GRADE, grades.map(|grade| (vec![("grade", grade.name())], is(grade))))?;
     let criteria = vessels.quality.criteria.iter();
     let known = criteria
         .filter_map(|of| of.value.map(|value| (vec![("criterion", of.standard.name)], value)));

@@ -46,6 +46,18 @@ pub enum Grade {
     Good,
 }
 
+impl Grade {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Usable => "usable",
+            Self::Reject => "reject",
+        }
+    }
+}
+
 /// What one criterion says of one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Criterion {
@@ -128,6 +140,11 @@ pub struct Judge {
 }
 
 impl Judge {
+    /// The next frame is judged as if it were the first.
+    pub fn forget(&mut self) {
+        self.before.forget();
+    }
+
     /// Frames must come in their order: stillness is that against the frame judged before.
     ///
     /// # Panics

@@ -21,6 +21,11 @@ pub(super) struct Compared {
 }
 
 impl Before {
+    /// Its buffer is used again.
+    pub(super) fn forget(&mut self) {
+        self.mask.clear();
+    }
+
     pub(super) fn compare(&mut self, seen: Seen<'_>) -> Compared {
         let Seen { probability, threshold, field, mask_width, .. } = seen;
         let same = (self.mask.len(), self.width, self.threshold)
@@ -78,6 +83,9 @@ mod tests {
         assert_eq!(compare(&mut before, &[0; 4], 100).stillness, Some(0.0));
         assert_eq!(compare(&mut before, &[0; 4], 100).stillness, None, "nothing to compare");
         assert_eq!(compare(&mut before, &[0; 5], 100).stillness, None, "another size");
+        assert_eq!(compare(&mut before, &[200; 5], 100).stillness, Some(0.0));
+        before.forget();
+        assert_eq!(compare(&mut before, &[200; 5], 100).stillness, None, "forgotten");
     }
 
     #[test]
