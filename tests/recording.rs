@@ -15,7 +15,7 @@ use std::time::Duration;
 use mcap::WriteOptions;
 use mcap::records::{MessageHeader, Metadata};
 use prost::Message as _;
-use qsegment::formats::recording::{Channel, FACTS_RECORD, FrameMessage};
+use qsegment::formats::recording::{Channel, FACTS_RECORD, FrameMessage, VesselsMessage};
 use qsegment::source::clock::{Clock, StopSignal};
 use qsegment::source::replay::{Recording, ReplayError};
 use qsegment::source::{FrameSource, Next, RawFrame, SourceError};
@@ -383,6 +383,14 @@ fn logged(file: &Path) -> Vec<(u64, FrameMessage)> {
     buffers.map(|m| (m.log_time, FrameMessage::decode(&*m.data).unwrap())).collect()
 }
 
+/// Every measured frame of a recording with its log time.
+fn measured(file: &Path) -> Vec<(u64, VesselsMessage)> {
+    let bytes = fs::read(file).unwrap();
+    let messages = mcap::MessageStream::new(&bytes).unwrap().map(Result::unwrap);
+    let vessels = messages.filter(|message| message.channel.topic == Channel::Vessels.topic());
+    vessels.map(|m| (m.log_time, serde_json::from_slice(&m.data).unwrap())).collect()
+}
+
 #[test]
 fn recordings_are_begun_and_ended_over_http_and_know_the_window_of_every_frame() {
     let dir = TempDir::new().unwrap();
@@ -446,6 +454,23 @@ fn recordings_are_begun_and_ended_over_http_and_know_the_window_of_every_frame()
     assert_eq!(turns, [3040, 800], "the window of every frame");
     assert!(two.iter().all(|(_, buffer)| buffer.window.unwrap().width == 800));
     assert!(one.last().unwrap().1.sequence + 9 < two[0].1.sequence, "nothing was recorded between");
+    assert!(measured(&path)[0].1.measurements.iter().any(|of| of.name == "density"));
+    for (file, logged) in [(&files[0], &one), (&files[1], &two)] {
+        let vessels = measured(file);
+        assert!(
+            vessels.windows(2).all(|pair| pair[0].1.sequence < pair[1].1.sequence),
+            "once each"
+        );
+        for (log_time, of) in vessels {
+            assert!(of.sequence >= logged[0].1.sequence, "of before it was begun");
+            // On a busy disk a buffer may be missing.
+            let buffer = logged.iter().find(|(_, buffer)| buffer.sequence == of.sequence);
+            assert!(buffer.is_none_or(|(at, _)| log_time == *at), "that of its frame");
+            let rejected = of.grade == "reject";
+            assert_eq!(of.measurements.iter().all(|of| of.value.is_none()), rejected, "{of:?}");
+            assert!(!rejected || of.advice.is_some());
+        }
+    }
     // Log times count from the start of the run, not of the recording.
     let facts = Recording::open(&path).unwrap().facts().clone();
     for (log_time, buffer) in [&one[0], &two[0]] {

@@ -245,7 +245,7 @@ pub(super) fn to_the_end(
     let exposure = exposing.as_ref().map(Exposing::observer);
     let on_screen = opened.hdmi.is_some().then(|| pipeline.latest("hdmi"));
     let measured = opened.mqtt.is_some().then(|| pipeline.latest("mqtt"));
-    let is_read = opened.web.is_some() || opened.mqtt.is_some();
+    let is_read = opened.web.is_some() || opened.mqtt.is_some() || opened.recorder.is_some();
     let on_sensor = Seen::from(opened.aim.aimed().configured);
     let measuring = measure_live(config, on_sensor, &mut pipeline, is_read, &host_clock)?;
     let measures = measuring.as_ref().map(Live::observer);
@@ -260,7 +260,8 @@ pub(super) fn to_the_end(
     let recording = match (opened.recorder, published) {
         (Some(recorder), Some(published)) => {
             let (meters, clock) = (power.meters(), host_clock.clone());
-            Some(recorder.start(record::Feed { published, meters, clock })?)
+            let measure = measures.clone();
+            Some(recorder.start(record::Feed { published, meters, measure, clock })?)
         }
         _ => None,
     };

@@ -6,8 +6,9 @@ use prost::Message;
 use qsegment::formats::embedded::LinePacking;
 use qsegment::formats::input_tensor::ColourOrder;
 use qsegment::formats::recording::{
-    Channel, Encoding, FrameMessage, LatencyMessage, MaskMessage, PictureMessage, PowerMessage,
-    RecordedInference, ResultMessage, RunFacts, TimeMessage, WindowMessage,
+    Channel, Encoding, FrameMessage, LatencyMessage, MaskMessage, MeasurementMessage,
+    PictureMessage, PowerMessage, RecordedInference, ResultMessage, RunFacts, TimeMessage,
+    VesselsMessage, WindowMessage,
 };
 use serde_json::Value;
 
@@ -113,19 +114,39 @@ fn every_key_of_a_json_message_is_in_its_schema_and_no_other() {
         watts: 0.3,
         uncertainty_watts: 0.01,
     };
+    let measurement = MeasurementMessage {
+        name: "density".to_owned(),
+        unit: "1".to_owned(),
+        value: Some(0.1),
+        uncertainty: None,
+    };
+    let written = serde_json::to_value(&measurement).unwrap();
+    let vessels = VesselsMessage {
+        sequence: 1,
+        grade: "usable".to_owned(),
+        failed: Some("focus".to_owned()),
+        advice: Some("refocus".to_owned()),
+        stable_frames: 5,
+        pixel_size_um: None,
+        measurements: vec![measurement],
+    };
+    let keys = |object: &Value| -> BTreeSet<String> {
+        object.as_object().unwrap().keys().cloned().collect()
+    };
     for (channel, message) in [
         (Channel::Result, serde_json::to_value(result).unwrap()),
         (Channel::Latency, serde_json::to_value(latency).unwrap()),
         (Channel::Power, serde_json::to_value(power).unwrap()),
+        (Channel::Vessels, serde_json::to_value(vessels).unwrap()),
     ] {
         assert_eq!(channel.encoding(), Encoding::Json);
         let schema: Value = serde_json::from_slice(&channel.schema()).unwrap();
         assert_eq!(schema["type"], "object");
-        let keys = |object: &Value| -> BTreeSet<String> {
-            object.as_object().unwrap().keys().cloned().collect()
-        };
         assert_eq!(keys(&schema["properties"]), keys(&message), "{}", channel.topic());
     }
+    let schema: Value = serde_json::from_slice(&Channel::Vessels.schema()).unwrap();
+    let items = &schema["properties"]["measurements"]["items"];
+    assert_eq!(keys(&items["properties"]), keys(&written));
 }
 
 fn facts() -> RunFacts {

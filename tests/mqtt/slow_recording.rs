@@ -49,7 +49,8 @@ pub(crate) fn slow_recording(folder: &Path, seconds: u32) -> PathBuf {
     let published = recorder.published(&mut pipeline);
     let meters = Metering::new(SECOND, clock.clone()).meters();
     let running = pipeline.start(source, clock.clone());
-    let recording = recorder.start(record::Feed { published, meters, clock }).unwrap();
+    let recording =
+        recorder.start(record::Feed { published, meters, measure: None, clock }).unwrap();
     running.wait().unwrap();
     recording.end().unwrap();
     slow

@@ -13,6 +13,7 @@
 //!     /result     JSON, reading.rs       what was measured in it
 //!     /latency    JSON, reading.rs       how long it took, by stage
 //!     /power      JSON, reading.rs       what an instrument said
+//!     /vessels    JSON, reading.rs       quality and measurements of the frames that were measured
 //! ```
 //!
 //! A chunk is whole or it is not there: it is written in one piece, and carries a checksum. The container is
@@ -24,7 +25,9 @@ mod reading;
 mod run_facts;
 
 pub use frame::{FrameMessage, MaskMessage, PictureMessage, TimeMessage, WindowMessage};
-pub use reading::{LatencyMessage, PowerMessage, ResultMessage};
+pub use reading::{
+    LatencyMessage, MeasurementMessage, PowerMessage, ResultMessage, VesselsMessage,
+};
 pub use run_facts::{FactsError, RecordedInference, RunFacts};
 
 /// In the file's header; by it a recording is known.
@@ -41,12 +44,14 @@ pub enum Channel {
     Metadata,
     /// The probability map of every published frame.
     Mask,
-    /// Measurements of every published frame.
+    /// What every published frame says of itself.
     Result,
     /// Latency of every published frame.
     Latency,
     /// Samples of the instruments for power.
     Power,
+    /// Quality and vessel measurements of the frames that were measured.
+    Vessels,
 }
 
 /// How the messages of a channel, and its schema, are written; names as MCAP registers them.
@@ -60,8 +65,8 @@ pub enum Encoding {
 
 impl Channel {
     /// Every channel of a recording.
-    pub const ALL: [Self; 5] =
-        [Self::Metadata, Self::Mask, Self::Result, Self::Latency, Self::Power];
+    pub const ALL: [Self; 6] =
+        [Self::Metadata, Self::Mask, Self::Result, Self::Latency, Self::Power, Self::Vessels];
 
     /// As viewers show it.
     #[must_use]
@@ -72,6 +77,7 @@ impl Channel {
             Self::Result => "/result",
             Self::Latency => "/latency",
             Self::Power => "/power",
+            Self::Vessels => "/vessels",
         }
     }
 
@@ -84,6 +90,7 @@ impl Channel {
             Self::Result => "qsegment.Result",
             Self::Latency => "qsegment.Latency",
             Self::Power => "qsegment.Power",
+            Self::Vessels => "qsegment.Vessels",
         }
     }
 
@@ -92,7 +99,7 @@ impl Channel {
     pub const fn encoding(self) -> Encoding {
         match self {
             Self::Metadata | Self::Mask => Encoding::Protobuf,
-            Self::Result | Self::Latency | Self::Power => Encoding::Json,
+            Self::Result | Self::Latency | Self::Power | Self::Vessels => Encoding::Json,
         }
     }
 
@@ -105,6 +112,7 @@ impl Channel {
             Self::Result => reading::result_schema(),
             Self::Latency => reading::latency_schema(),
             Self::Power => reading::power_schema(),
+            Self::Vessels => reading::vessels_schema(),
         }
     }
 }

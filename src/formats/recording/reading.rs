@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// Measurements of a published frame.
+/// What a published frame says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResultMessage {
@@ -67,6 +67,40 @@ pub struct PowerMessage {
     pub uncertainty_watts: f64,
 }
 
+/// Quality and vessel measurements of one frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VesselsMessage {
+    /// Number of the buffer that brought the output.
+    pub sequence: u64,
+    /// "good", "usable" or "reject".
+    pub grade: String,
+    /// Name of the criterion that decided it; none where all are good.
+    pub failed: Option<String>,
+    /// What to do about it.
+    pub advice: Option<String>,
+    /// Frames that the uncertainties were taken over.
+    pub stable_frames: u64,
+    /// Micrometres a pixel of the mask, where that is known.
+    pub pixel_size_um: Option<f64>,
+    /// Each by its name; on reject without values.
+    pub measurements: Vec<MeasurementMessage>,
+}
+
+/// One measurement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasurementMessage {
+    /// Which.
+    pub name: String,
+    /// "1" where it has none.
+    pub unit: String,
+    /// Of this frame.
+    pub value: Option<f64>,
+    /// Standard deviation over the stable frames.
+    pub uncertainty: Option<f64>,
+}
+
 pub(super) fn result_schema() -> Vec<u8> {
     schema(&[
         ("sequence", INTEGER, "number of the buffer that brought the output tensor"),
@@ -105,13 +139,39 @@ pub(super) fn power_schema() -> Vec<u8> {
     ])
 }
 
+pub(super) fn vessels_schema() -> Vec<u8> {
+    let measurement = object(&[
+        ("name", TEXT, "which"),
+        ("unit", TEXT, "1 where it has none"),
+        ("value", NUMBER, "of this frame"),
+        ("uncertainty", NUMBER, "standard deviation over the stable frames"),
+    ]);
+    let mut vessels = object(&[
+        ("sequence", INTEGER, "number of the buffer that brought the output tensor"),
+        ("grade", TEXT, "good, usable or reject"),
+        ("failed", TEXT, "criterion that decided the grade, none where all are good"),
+        ("advice", TEXT, "what to do about it"),
+        ("stable_frames", INTEGER, "frames that the uncertainties were taken over"),
+        ("pixel_size_um", NUMBER, "micrometres a pixel of the mask"),
+    ]);
+    vessels["properties"]["measurements"] = json!({
+        "type": "array",
+        "description": "each by its name; on reject without values",
+        "items": measurement,
+    });
+    vessels.to_string().into_bytes()
+}
+
 fn schema(fields: &[(&str, &str, &str)]) -> Vec<u8> {
+    object(fields).to_string().into_bytes()
+}
+
+fn object(fields: &[(&str, &str, &str)]) -> Value {
     let properties: Map<String, Value> = fields
         .iter()
         .map(|&(name, kind, what)| (name.to_owned(), json!({ "type": kind, "description": what })))
         .collect();
-    let schema = json!({ "type": "object", "properties": properties });
-    schema.to_string().into_bytes()
+    json!({ "type": "object", "properties": properties })
 }
 
 const INTEGER: &str = "integer";

@@ -32,7 +32,7 @@ use crate::pipeline::measurements::Measuring;
 use crate::pipeline::measurements::repeats::{Repeats, Under};
 use crate::pipeline::quality::{self, Grade, Judge, Verdict};
 use crate::pipeline::queue::{LatestSlot, Taken};
-use crate::pipeline::{Frame, Limits};
+use crate::pipeline::{Frame, Limits, Stamps};
 use crate::source::clock::{Clock, Timestamp};
 use crate::source::simulated::isp::InferenceWindow;
 use figures::Measured;
@@ -130,10 +130,17 @@ impl Observer {
     /// Of the frame that was measured last; none before the first, and when it is too old to be believed.
     #[must_use]
     pub fn figures(&self) -> Option<VesselFigures> {
+        self.newest().map(|(_, figures)| figures)
+    }
+
+    /// The same, with when that frame passed each stage.
+    #[must_use]
+    pub fn newest(&self) -> Option<(Stamps, VesselFigures)> {
         self.asked.store(true, Ordering::Relaxed);
         let newest = (*self.lock())?;
         let good_for = self.limits.stale_after() + newest.next_after;
-        (newest.stamps.age_at(self.clock.now()) <= good_for).then(|| VesselFigures::from(&newest))
+        let holds = newest.stamps.age_at(self.clock.now()) <= good_for;
+        holds.then(|| (newest.stamps, VesselFigures::from(&newest)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Measured>> {

@@ -6,7 +6,7 @@
 //!                  ^                 |             ^  |
 //!                  +--- empty -------+             |  +--> folder.rs: new file, oldest file away
 //!   decode ------- Arc<Frame> ---> [ 16 ] ---------+
-//!   meters: power --------------------- asked -----+
+//!   meters: power, measure: vessels --- asked -----+
 //! ```
 //!
 //! The frame path never waits for the disk: what the thread is too slow for is not recorded, and counted as
@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::OutputError;
+use super::{OutputError, measure};
 use crate::formats::recording::RunFacts;
 use crate::pipeline::metering::Meters;
 use crate::pipeline::queue::Bounded;
@@ -130,6 +130,8 @@ pub struct Feed {
     pub published: Arc<Bounded<Arc<Frame>>>,
     /// What the instruments for power say.
     pub meters: Meters,
+    /// What the measure thread finds, where one runs.
+    pub measure: Option<measure::Observer>,
     /// Real time.
     pub clock: Clock,
 }

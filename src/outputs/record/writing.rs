@@ -21,11 +21,12 @@ use super::file::RecordingFile;
 use super::folder::Folder;
 use super::{Feed, Lost, Options, Queues, Target, WhenFull};
 use crate::formats::recording::{
-    Channel, FrameMessage, LatencyMessage, MaskMessage, PictureMessage, PowerMessage,
-    ResultMessage, RunFacts, TimeMessage, WindowMessage,
+    Channel, FrameMessage, LatencyMessage, MaskMessage, MeasurementMessage, PictureMessage,
+    PowerMessage, ResultMessage, RunFacts, TimeMessage, VesselsMessage, WindowMessage,
 };
 use crate::outputs::OutputError;
 use crate::outputs::figures::milliseconds;
+use crate::outputs::measure::VesselFigures;
 use crate::pipeline::Frame;
 use crate::pipeline::queue::Taken;
 use crate::source::RawFrame;
@@ -44,7 +45,8 @@ pub(super) struct Writing {
     open_frames: u64,
     /// Host clock; when the open chunk is closed at the latest.
     chunk_due: Timestamp,
-    power_due: Timestamp,
+    /// Host clock; when instruments and measurements are asked next.
+    ask_due: Timestamp,
     /// When a new file is tried, while there is none.
     retry_at: Timestamp,
     /// From a failure that was told until the next chunk that is on disk.
@@ -54,6 +56,10 @@ pub(super) struct Writing {
     newest: Timestamp,
     /// Of each instrument, when its last sample was taken.
     power_taken: Vec<Option<Timestamp>>,
+    /// Number of the first frame since recording was last begun.
+    begun_with: Option<u64>,
+    /// The frame whose measurements were taken last.
+    measured: Option<u64>,
     message: FrameMessage,
     encoded: Vec<u8>,
 }
@@ -81,12 +87,14 @@ impl Writing {
             file: None,
             open_frames: 0,
             chunk_due: Timestamp::default(),
-            power_due: Timestamp::default(),
+            ask_due: Timestamp::default(),
             retry_at: Timestamp::default(),
             suspended: None,
             first_start: None,
             newest: Timestamp::default(),
             power_taken: Vec::new(),
+            begun_with: None,
+            measured: None,
             message: FrameMessage::default(),
             encoded: Vec::new(),
         };
@@ -111,15 +119,15 @@ impl Writing {
             while let Taken::Value(frame) = feed.published.take_within(Duration::ZERO) {
                 self.published(&frame, clock)?;
             }
-            self.power(feed)?;
+            self.ask(feed)?;
             self.commit_if_due(clock)?;
         }
         // Decode ends after the source has.
         while let Some(frame) = feed.published.take() {
             self.published(&frame, clock)?;
         }
-        self.power_due = Timestamp::default();
-        self.power(feed)?;
+        self.ask_due = Timestamp::default();
+        self.ask(feed)?;
         self.finish(clock)
     }
 
@@ -141,6 +149,7 @@ impl Writing {
         // The next one is begun with the first frame that is wanted again.
         self.retry_at = Timestamp::default();
         self.suspended = None;
+        self.begun_with = None;
         if let Some(file) = &self.file {
             let path = file.path().to_owned();
             self.finish(clock)?;
@@ -160,6 +169,7 @@ impl Writing {
             self.first_start = first.or(Some(raw.frame_start));
         }
         self.newest = raw.tensor_at_host;
+        self.begun_with.get_or_insert(raw.sequence);
         let time_ns = self.time_ns(raw.tensor_at_host);
         self.encode(&mut raw);
         // There is room for every buffer; refused only when the run ends.
@@ -221,13 +231,19 @@ impl Writing {
         self.write(Channel::Mask, time_ns, clock)
     }
 
-    /// Every new sample of every instrument.
-    fn power(&mut self, feed: &Feed) -> Result<(), OutputError> {
+    /// What does not come with the frames.
+    fn ask(&mut self, feed: &Feed) -> Result<(), OutputError> {
         let now = feed.clock.now();
-        if now < self.power_due || self.file.is_none() || self.first_start.is_none() {
+        if now < self.ask_due || self.file.is_none() || self.first_start.is_none() {
             return Ok(());
         }
-        self.power_due = now.plus(POWER_INTERVAL);
+        self.ask_due = now.plus(ASK_INTERVAL);
+        self.power(feed)?;
+        self.vessels(feed)
+    }
+
+    /// Every new sample of every instrument.
+    fn power(&mut self, feed: &Feed) -> Result<(), OutputError> {
         let metered = feed.meters.metered();
         self.power_taken.resize(metered.len(), None);
         for (instrument, metered) in metered.iter().enumerate() {
@@ -247,6 +263,21 @@ impl Writing {
             self.write(Channel::Power, time_ns, &feed.clock)?;
         }
         Ok(())
+    }
+
+    /// Of the frame that was measured last, once.
+    fn vessels(&mut self, feed: &Feed) -> Result<(), OutputError> {
+        let newest = feed.measure.as_ref().and_then(|measure| measure.newest());
+        let Some((stamps, figures)) = newest else { return Ok(()) };
+        if self.begun_with.is_none_or(|first| figures.sequence < first) {
+            return Ok(());
+        }
+        if self.measured.replace(figures.sequence) == Some(figures.sequence) {
+            return Ok(());
+        }
+        self.json(&vessels(&figures));
+        let time_ns = self.time_ns(stamps.tensor_at_host);
+        self.write(Channel::Vessels, time_ns, &feed.clock)
     }
 
     fn json(&mut self, message: &impl serde::Serialize) {
@@ -451,6 +482,25 @@ fn latency(frame: &Frame) -> LatencyMessage {
     }
 }
 
+fn vessels(figures: &VesselFigures) -> VesselsMessage {
+    let quality = &figures.quality;
+    let measurements = figures.measurements.iter().map(|of| MeasurementMessage {
+        name: of.name.to_owned(),
+        unit: of.unit.to_owned(),
+        value: of.value,
+        uncertainty: of.uncertainty,
+    });
+    VesselsMessage {
+        sequence: figures.sequence,
+        grade: quality.grade.name().to_owned(),
+        failed: quality.failed().map(|of| of.standard.name.to_owned()),
+        advice: quality.advice().map(ToOwned::to_owned),
+        stable_frames: figures.stable_frames as u64,
+        pixel_size_um: figures.pixel_size_um,
+        measurements: measurements.collect(),
+    }
+}
+
 fn mask(frame: &Frame, time_ns: u64) -> MaskMessage {
     let time = Duration::from_nanos(time_ns);
     MaskMessage {
@@ -494,6 +544,7 @@ fn saturated(size: usize) -> u32 {
 
 /// How long the thread waits for a frame before it looks after the rest.
 const TICK: Duration = Duration::from_millis(50);
-const POWER_INTERVAL: Duration = Duration::from_millis(100);
+/// As often as frames are measured by default.
+const ASK_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two attempts to go on after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
