@@ -8,7 +8,7 @@ pub mod recovery;
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::formats::embedded::SensorState;
 use crate::pipeline::geometry::Sight;
@@ -40,6 +40,27 @@ pub struct Facts {
     pub flips: Flips,
     /// Range of the in-sensor run time that the timing model draws from; none with a camera.
     pub inference_model: Option<InferenceModel>,
+}
+
+/// A part of the sensor, in full-sensor pixels; (0, 0) is read out first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Pixels right of the sensor's left edge.
+    pub left: u32,
+    /// Pixels below its upper edge.
+    pub top: u32,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+}
+
+impl From<InferenceWindow> for Part {
+    fn from(window: InferenceWindow) -> Self {
+        let InferenceWindow { left, top, width, height } = window;
+        Self { left, top, width, height }
+    }
 }
 
 /// Size on the sensor of what the network sees. Its aspect is the true one: the network's input may squeeze it.

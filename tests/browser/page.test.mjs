@@ -205,16 +205,25 @@ for (const colorScheme of ["light", "dark"]) {
 test("numbers come with their uncertainty, and on reject not at all", async (t) => {
   const { page, check } = await live(t);
   let grade = "good";
+  let window = { left: 508, top: 0, width: 3040, height: 3040 };
   // The daemon's own document, with a verdict that no scene gives every time.
   await page.route("**/status", async (route) => {
     const answer = await route.fetch();
-    await route.fulfill({ response: answer, json: { ...await answer.json(), vessels: vessels(grade) } });
+    await route.fulfill({ response: answer, json: { ...await answer.json(), vessels: { ...vessels(grade), window } } });
   });
   const density = page.locator("#measurements tr", { hasText: /density/i });
   await density.getByText("0.1021 ± 0.0013").waitFor();
   assert.match(await page.locator("#grade").innerText(), /good/i);
   await picture(page, "measured");
   assert.deepEqual(await accessibility(page), []);
+  // Until the first measurement of another window there is none.
+  const whole = window;
+  window = { ...whole, width: 1520, height: 1520 };
+  await density.getByText("–", { exact: true }).waitFor();
+  await page.locator("#quality-advice", { hasText: "not measured now" }).waitFor();
+  assert.ok(await page.locator("#grade").isHidden());
+  window = whole;
+  await density.getByText("0.1021 ± 0.0013").waitFor();
   grade = "reject";
   await page.locator("#advice", { hasText: "Refocus" }).waitFor();
   assert.match(await page.locator("#grade").innerText(), /reject/i);
@@ -268,6 +277,8 @@ test("a box dragged on the picture becomes the window of the sensor, and the who
   // 760 were asked for; the network has 400, of two of the sensor's each.
   const wanted = { left: 508 + 740, top: 740, width: 800, height: 800 };
   await isSeen((now) => Object.entries(wanted).every(([key, value]) => Math.abs(now?.[key] - value) < 30));
+  await page.locator("#window-size", { hasText: "800 × 800" }).waitFor();
+  await page.locator("#quality-grade", { hasText: /good|usable|reject/i }).waitFor();
   await picture(page, "closer");
   await page.locator("#whole").click();
   await page.locator("#said", { hasText: "shows 3040 × 3040 pixels" }).waitFor();

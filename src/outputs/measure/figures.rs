@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::outputs::figures::Part;
 use crate::outputs::figures::measurements::{MEANINGS, Meaning};
 use crate::pipeline::Stamps;
 use crate::pipeline::measurements::Measurements;
 use crate::pipeline::measurements::repeats::Spread;
 use crate::pipeline::quality::Verdict;
+use crate::source::simulated::isp::InferenceWindow;
 
 /// One frame, measured; small and without a heap, so that the thread that measures allocates nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Measured {
     pub(super) sequence: u64,
     pub(super) stamps: Stamps,
+    pub(super) window: Option<InferenceWindow>,
     /// Until the next one is due.
     pub(super) next_after: Duration,
     pub(super) verdict: Verdict,
@@ -29,6 +32,8 @@ pub(super) struct Measured {
 pub struct VesselFigures {
     /// Of the frame, as in [`Frame::sequence`](crate::pipeline::Frame::sequence).
     pub sequence: u64,
+    /// What of the sensor that frame shows; none where nobody knows, as while a moved window settles.
+    pub window: Option<Part>,
     /// On reject every value is none.
     pub quality: Verdict,
     /// Frames of the same scene under the same settings up to this one, at most as many as are looked back over.
@@ -89,6 +94,7 @@ impl From<&Measured> for VesselFigures {
         });
         Self {
             sequence: of.sequence,
+            window: of.window.map(Part::from),
             quality: of.verdict,
             stable_frames: of.stable_frames,
             pixel_size_um: of.pixel_size_um,

@@ -231,6 +231,7 @@ impl Work {
         Measured {
             sequence: frame.sequence,
             stamps: frame.stamps,
+            window: frame.window,
             next_after: self.period,
             verdict,
             values: measurements.map_or([None; _], |measurements| measurements.figures()),

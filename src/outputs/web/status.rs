@@ -6,14 +6,14 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::visitors::VisitorFigures;
-use super::window::{Part, WindowFigures};
+use super::window::WindowFigures;
 use crate::outputs::DISCLAIMER;
 use crate::outputs::exposure::ExposureFigures;
 use crate::outputs::figures::model_card::trained_on;
 use crate::outputs::figures::power::PowerFigures;
 use crate::outputs::figures::recovery::RecoveryFigures;
 use crate::outputs::figures::{
-    COUNTERS, Facts, Ladder, NetworkFacts, Seen, SensorFigures, SensorRates, StageFigures,
+    COUNTERS, Facts, Ladder, NetworkFacts, Part, Seen, SensorFigures, SensorRates, StageFigures,
     milliseconds,
 };
 use crate::outputs::measure::VesselFigures;

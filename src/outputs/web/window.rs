@@ -14,31 +14,15 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Site;
 use super::api::problem::Problem;
 use super::change::{fields, in_turn};
+use crate::outputs::figures::Part;
 use crate::pipeline::Frame;
 use crate::source::aim::{Aim, AimError};
 use crate::source::simulated::isp::{InferenceWindow, SENSOR_HEIGHT, SENSOR_WIDTH};
-
-/// A part of the sensor, in full-sensor pixels; (0, 0) is read out first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Part {
-    left: u32,
-    top: u32,
-    width: u32,
-    height: u32,
-}
-
-impl From<InferenceWindow> for Part {
-    fn from(window: InferenceWindow) -> Self {
-        let InferenceWindow { left, top, width, height } = window;
-        Self { left, top, width, height }
-    }
-}
 
 /// `window` in `/status`.
 #[derive(Debug, Serialize)]

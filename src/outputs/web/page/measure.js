@@ -9,11 +9,15 @@ const NEAR = 30;
 const courses = new Map();
 let last = null;
 
-// The newest that was said of `sequence`, or near it; null where there was none.
+const view = (of) => JSON.stringify(of?.window ?? null);
+export const sameView = (one, other) => view(one) === view(other);
+
+// The newest that was said of `frame`, or of one near it; null where there was none.
 const said = [];
-export function near(sequence) {
-  const apart = (vessels) => Math.abs(vessels.sequence - sequence);
-  const best = said.reduce((best, vessels) => (best && apart(best) <= apart(vessels) ? best : vessels), null);
+export function near(frame) {
+  const apart = (vessels) => Math.abs(vessels.sequence - frame.sequence);
+  const best = said.filter((vessels) => sameView(vessels, frame))
+    .reduce((best, vessels) => (best && apart(best) <= apart(vessels) ? best : vessels), null);
   return best && apart(best) <= NEAR ? best : null;
 }
 export const grade = () => last?.quality?.grade ?? null;
@@ -25,13 +29,12 @@ export function show(vessels, live) {
   byId("grade").hidden = !quality;
   byId("advice").hidden = !quality?.advice;
   if (!vessels) return;
-  set("grade", quality ? `Picture: ${quality.grade}` : "");
-  byId("grade").dataset.grade = quality?.grade ?? "";
+  const grade = quality?.grade ?? "";
+  for (const id of ["grade", "advice", "quality-grade"]) byId(id).dataset.grade = grade;
+  set("grade", `Picture: ${grade}`);
   set("advice", quality?.advice ?? "");
-  byId("advice").dataset.grade = quality?.grade ?? "";
-  set("quality-grade", quality ? proper(quality.grade) : "–");
-  byId("quality-grade").dataset.grade = quality?.grade ?? "";
-  set("quality-advice", quality?.advice ?? (quality ? "" : "no live picture"));
+  set("quality-grade", grade ? proper(grade) : "–");
+  set("quality-advice", quality ? quality.advice ?? "" : "not measured now");
 
   // Another run counts from the beginning.
   if (said.at(-1)?.sequence > vessels.sequence) {

@@ -1,4 +1,4 @@
-// The page: what comes from the daemon is shown, and what a person does to the view acts here, in the browser.
+// What comes from the daemon is shown; what a person does to the view acts here, in the browser.
 
 import { course } from "./charts.js";
 import { byId, fixed, say, set } from "./dom.js";
@@ -18,7 +18,7 @@ const POLL_MS = 500;
 const ANSWER_MS = 1500;
 const AGES = 150;
 const STEP = 1.4;
-// Side by side where there is room for it, one above the other where not.
+// Side by side where there is room, else one above the other.
 const NARROW_PX = 640;
 
 const canvas = byId("picture");
@@ -60,7 +60,7 @@ function view() {
   };
 }
 
-// Of the window: the network's input may squeeze what it sees. The last one while one settles.
+// Of the window: the network's input may squeeze what it sees. The last while one settles.
 function shape() {
   const seen = shown()?.window;
   if (seen) aspect = seen.width / seen.height;
@@ -96,7 +96,7 @@ function draw() {
 function legend(frame, mode) {
   byId("legend").hidden = mode !== "width" || !frame?.probability;
   if (byId("legend").hidden) return;
-  const size = measure.near(frame.sequence)?.pixel_size_um;
+  const size = measure.near(frame)?.pixel_size_um;
   const widest = widestClass(frame);
   set("legend-low", "0");
   set("legend-high", size ? `≥ ${Math.round(widest * size)} µm` : `≥ ${widest} px`);
@@ -115,7 +115,7 @@ paneAt.first = () => {
   return { left: pane.x, top: pane.y, width: pane.width, height: pane.height };
 };
 
-// A bitmap that nobody shows or keeps any more is given back at once: there are thirty a second.
+// A bitmap that nobody shows or keeps is given back at once: there are thirty a second.
 let retired = [];
 function retire(frames) {
   retired.push(...frames);
@@ -257,12 +257,12 @@ keys.listen([
 
 function showStatus() {
   statusPanel.show(status);
+  const live = newest?.state === "live" && state.current() === "live";
   // Either may know first that the mask is no longer true.
-  measure.show(status.vessels, status.state === "live" && state.current() === "live");
+  measure.show(status.vessels, live && status.state === "live" && measure.sameView(status.vessels, newest));
   closer.show(status.window);
   recording.show(status.recording);
   if (ages.some((age) => age !== null)) course(byId("age-course"), ages, { low: 0 });
-  const live = newest?.state === "live" && state.current() === "live";
   set("age-now", live ? `${fixed(newest.ageMs, 0)} ms` : "–");
   set("shown", live ? fixed(cameAt.filter((came) => came > Date.now() - 3000).length / 3, 1) : "–");
   showControls();

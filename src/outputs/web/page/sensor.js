@@ -1,5 +1,5 @@
-// "Look closer": a box that is dragged on the picture becomes the sensor's inference window, so that its network sees
-// that region at its full input size. Another thing than zooming the picture, which shows no more than there is.
+// "Look closer": a box dragged on the picture becomes the sensor's inference window, so that its network sees that
+// region at its full input size. Another thing than zooming the picture, which shows no more than there is.
 
 import { send } from "./api.js";
 import { byId, say, set } from "./dom.js";

@@ -1,10 +1,10 @@
-// A snapshot: the picture alone, the picture with what is drawn over it, and what is known of both, in one archive.
+// A snapshot: the picture, the picture with what is drawn over it, and what is known of both, in one archive.
 
 import { byId, say } from "./dom.js";
 import { near } from "./measure.js";
 import { zip } from "./zip.js";
 
-// Output pixels a pixel of the picture, so that lines lie beside thin vessels and not on them.
+// Output pixels a pixel of the picture, so that lines lie beside thin vessels, not on them.
 const SCALE = 2;
 
 export async function snapshot(painter, frame, view, status, frozen) {
@@ -41,7 +41,7 @@ function picture(painter, frame, view, aspect, bare) {
 }
 
 function describe(frame, view, status, { label, when, frozen }) {
-  const vessels = near(frame.sequence);
+  const vessels = near(frame);
   return {
     version: 1,
     disclaimer: status.disclaimer,
@@ -71,7 +71,7 @@ function describe(frame, view, status, { label, when, frozen }) {
     quality: vessels?.quality ?? null,
     pixel_size_um: vessels?.pixel_size_um ?? null,
     measurements: vessels?.measurements ?? null,
-    // Made by the daemon, of one picture and at its own threshold: not of a mean, nor at what the slider shows.
+    // By the daemon, of one picture at its own threshold: not of a mean, nor at the slider's.
     measured_on_sequence: vessels?.sequence ?? null,
     stable_frames: vessels?.stable_frames ?? null,
   };
