@@ -71,13 +71,14 @@ impl Socket {
         };
         (start[0] & 0x0f, take(len))
     }
+    /// Answers pings, as any client does.
     fn message(&mut self) -> Message {
         loop {
-            let (opcode, bytes) = self.hear();
-            if opcode == BINARY {
-                return Message::read(&bytes);
+            match self.hear() {
+                (BINARY, bytes) => return Message::read(&bytes),
+                (PING, said) => self.say(PONG, &said),
+                (opcode, _) => assert_eq!(opcode, PONG),
             }
-            assert_eq!(opcode, PONG);
         }
     }
     /// Heartbeats in between repeat what was there.
@@ -271,6 +272,22 @@ fn who_does_not_read_is_dropped_and_holds_nobody_up() {
     }
     assert_eq!(refused(), 1);
     drop(deaf);
+}
+
+/// A thousand frames into a way that nobody empties: what comes out at the end of it is no older than the lead allows.
+#[test]
+fn who_falls_behind_skips_frames_and_sees_none_of_long_ago() {
+    let page = Page::open_at("127.0.0.1:0", Access::default());
+    let mut slow = Socket::open(&page, "");
+    let mut reads = Socket::open(&page, "");
+    for sequence in 1..=60 {
+        page.show(sequence);
+        while reads.message_in("live").sequence < sequence {}
+    }
+    let seen: Vec<_> = (0..4).map(|_| slow.message().sequence).collect();
+    // The two that were sent before the first answer, of the first frames or of none; then the newest.
+    assert!(seen[..2].iter().all(|sequence| *sequence <= 2), "{seen:?}");
+    assert_eq!(seen[2..], [60, 60], "{seen:?}");
 }
 
 #[test]

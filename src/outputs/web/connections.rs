@@ -170,7 +170,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Also how long an idle connection is kept: the page asks twice a second, and a scraper may connect again.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// A page on a bad wireless network takes something every second or two.
-const READ_TIME: Duration = Duration::from_secs(10);
+pub(super) const READ_TIME: Duration = Duration::from_secs(10);
 /// The kernel takes twice that: two or three frames, which on a slow link are half a second.
 const SEND_BUFFER_BYTES: usize = 128 << 10;
 /// Browsers send a kilobyte and cookies of at most four.

@@ -1,7 +1,7 @@
 //! `/live`: the layers of every frame, over a WebSocket.
 //!
 //! ```text
-//!   guard ─> upgrade ─> newest message, when the client has taken the one before ─> ...
+//!   guard ─> upgrade ─> newest message and a ping, when those before have arrived (lead.rs) ─> ...
 //!                       what came meanwhile is skipped, as in /stream.mjpg
 //!   the client says     nothing but pings and its goodbye: anything else ends it (1008)
 //!   no place is free    1013 and the reason, which a browser's script could not read from a 503
@@ -12,14 +12,19 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::StatusCode;
 use axum::response::Response;
+use futures_util::SinkExt;
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep_until};
 
 use super::Site;
+use super::connections::READ_TIME;
+use super::lead::Lead;
 use super::refusal::Refusal;
 use super::routes::sentence;
 use super::views::{Part, View};
@@ -57,14 +62,21 @@ async fn show(
     _permit: OwnedSemaphorePermit,
 ) {
     let mut pings = 0;
+    let mut lead = Lead::new();
     loop {
+        let unanswered = lead.waits_since();
         tokio::select! {
-            changed = messages.changed() => {
+            changed = messages.changed(), if lead.may_send() => {
                 if changed.is_err() {
                     return close(&mut socket, close_code::AWAY, STOPPING).await;
                 }
                 let bytes = messages.borrow_and_update().bytes.clone();
-                if let Err(error) = socket.send(Message::Binary(bytes)).await {
+                let ping = lead.send(Instant::now());
+                let sent = async {
+                    socket.feed(Message::Binary(bytes)).await?;
+                    socket.send(Message::Ping(Bytes::copy_from_slice(&ping))).await
+                };
+                if let Err(error) = sent.await {
                     if is_timeout(&error) {
                         visit.refuse(Refusal::SlowToRead);
                     }
@@ -72,7 +84,12 @@ async fn show(
                 }
                 pings = 0;
             }
+            () = sleep_until(unanswered.unwrap_or_else(Instant::now) + READ_TIME), if unanswered.is_some() => {
+                return visit.refuse(Refusal::SlowToRead);
+            }
             said = socket.recv() => match said {
+                Some(Ok(Message::Pong(said)))
+                    if lead.answered(&said, messages.has_changed().unwrap_or(true), Instant::now()) => {}
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) if pings < MAX_PINGS => pings += 1,
                 // Asked for more, the socket sends the answer to a goodbye.
                 Some(Ok(Message::Close(_))) => return drop(socket.recv().await),

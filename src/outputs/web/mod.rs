@@ -21,6 +21,7 @@ mod change;
 mod connections;
 mod guard;
 mod layers;
+mod lead;
 mod live;
 mod login;
 mod page;
