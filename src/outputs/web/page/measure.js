@@ -9,7 +9,7 @@ const NEAR = 30;
 const courses = new Map();
 let last = null;
 
-const view = (of) => JSON.stringify(of?.window ?? null);
+const view = (of) => JSON.stringify(of?.window);
 export const sameView = (one, other) => view(one) === view(other);
 
 // The newest that was said of `frame`, or of one near it; null where there was none.
@@ -36,12 +36,11 @@ export function show(vessels, live) {
   set("quality-grade", grade ? proper(grade) : "–");
   set("quality-advice", quality ? quality.advice ?? "" : "not measured now");
 
+  const before = said.at(-1);
   // Another run counts from the beginning.
-  if (said.at(-1)?.sequence > vessels.sequence) {
-    said.length = 0;
-    courses.clear();
-  }
-  const fresh = said.at(-1)?.sequence !== vessels.sequence;
+  if (before?.sequence > vessels.sequence) said.length = 0;
+  if (!said.length || !sameView(before, vessels)) courses.clear();
+  const fresh = before?.sequence !== vessels.sequence;
   if (fresh) {
     said.push(vessels);
     said.splice(0, said.length - KEPT);

@@ -115,7 +115,7 @@ paneAt.first = () => {
   return { left: pane.x, top: pane.y, width: pane.width, height: pane.height };
 };
 
-// A bitmap that nobody shows or keeps is given back at once: there are thirty a second.
+// A bitmap that nobody shows or keeps is given back at once.
 let retired = [];
 function retire(frames) {
   retired.push(...frames);

@@ -1,4 +1,4 @@
-// Zoom and pan of the picture alone: the sensor and its network see what they saw before. (sensor.js is the other.)
+// Zoom and pan of the picture alone: the sensor and its network see what they saw before.
 
 const MAX_FACTOR = 16;
 
