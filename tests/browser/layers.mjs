@@ -30,11 +30,13 @@ export function listen(page) {
       if (kept.size > KEPT) kept.delete(kept.keys().next().value);
     });
   });
-  return (sequence) => {
-    const message = kept.get(sequence);
-    if (!message) throw new Error(`frame ${sequence} did not come over /live; ${[...kept.keys()]}`);
-    return parse(message);
+  const message = (sequence) => {
+    const bytes = kept.get(sequence);
+    if (!bytes) throw new Error(`frame ${sequence} did not come over /live; ${[...kept.keys()]}`);
+    return parse(bytes);
   };
+  message.came = (sequence) => kept.has(sequence);
+  return message;
 }
 
 // Some seconds.
