@@ -20,7 +20,7 @@ use super::connections::Peer;
 use super::guard::{LOGIN, RECORDING, WINDOW, allowed};
 use super::live::live;
 use super::refusal::Refusal;
-use super::status::Status;
+use super::status::{Moment, Status};
 use super::views::{BOUNDARY_LINE, STREAM_TYPE, View};
 use super::window::WindowFigures;
 use super::{NOT_POISONED, Site, login, page, recording, window};
@@ -171,14 +171,20 @@ pub(super) fn with_status<T>(site: &Site, make: impl FnOnce(&Status<'_>) -> T) -
     let recent = site.recent.lock().expect(NOT_POISONED).rates();
     let now = site.clock.now();
     let window = site.aim.as_ref().map(|aim| WindowFigures::of(aim, newest.as_deref()));
-    let newest = newest.as_deref().map(|frame| (frame, now));
-    let exposure = site.exposure.as_ref().map(Observer::figures);
-    let (facts, stale_after) = (&site.facts, site.limits.stale_after());
-    let status = Status::new(&snapshot, facts, newest, freshness, stale_after, recent, exposure);
-    let mqtt = site.mqtt.as_ref().map(mqtt::Observer::figures);
-    let vessels = newest_vessels(site, freshness).ok();
-    let status = status.with(site.visitors.figures(), mqtt).with_vessels(vessels);
-    make(&status.with_controls(window, site.recording.figures()))
+    make(&Status::from(Moment {
+        snapshot: &snapshot,
+        facts: &site.facts,
+        newest: newest.as_deref().map(|frame| (frame, now)),
+        freshness,
+        stale_after: site.limits.stale_after(),
+        vessels: newest_vessels(site, freshness).ok(),
+        exposure: site.exposure.as_ref().map(Observer::figures),
+        recent,
+        mqtt: site.mqtt.as_ref().map(mqtt::Observer::figures),
+        window,
+        recording: site.recording.figures(),
+        http: site.visitors.figures(),
+    }))
 }
 
 async fn prometheus(State(site): State<Arc<Site>>, headers: HeaderMap) -> Response {

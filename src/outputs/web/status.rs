@@ -67,9 +67,9 @@ pub(super) struct Status<'a> {
     /// What of the sensor the network sees; null where the source has none.
     window: Option<WindowFigures>,
     /// Whether what comes is recorded.
-    recording: Option<SwitchFigures>,
+    recording: SwitchFigures,
     /// Who is connected to the page, and how many were turned away, by reason.
-    http: Option<VisitorFigures>,
+    http: VisitorFigures,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,22 +101,32 @@ pub(super) struct NewestMask {
     sensor: SensorFigures,
 }
 
-impl<'a> Status<'a> {
-    pub(super) fn new(
-        snapshot: &'a Snapshot,
-        facts: &'a Facts,
-        newest: Option<(&Frame, Timestamp)>,
-        freshness: Freshness,
-        stale_after: Duration,
-        recent: Option<RecentRates>,
-        exposure: Option<ExposureFigures>,
-    ) -> Self {
+/// What it is made of, all at one moment.
+pub(super) struct Moment<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) facts: &'a Facts,
+    /// With the moment itself, host clock.
+    pub(super) newest: Option<(&'a Frame, Timestamp)>,
+    pub(super) freshness: Freshness,
+    pub(super) stale_after: Duration,
+    pub(super) vessels: Option<VesselFigures>,
+    pub(super) exposure: Option<ExposureFigures>,
+    pub(super) recent: Option<RecentRates>,
+    pub(super) mqtt: Option<MqttFigures>,
+    pub(super) window: Option<WindowFigures>,
+    pub(super) recording: SwitchFigures,
+    pub(super) http: VisitorFigures,
+}
+
+impl<'a> From<Moment<'a>> for Status<'a> {
+    fn from(of: Moment<'a>) -> Self {
+        let Moment { snapshot, facts, newest, freshness, .. } = of;
         Self {
             version: 1,
             disclaimer: DISCLAIMER,
             qsegment: &facts.version,
             state: freshness.name(),
-            stale_after_ms: milliseconds(stale_after),
+            stale_after_ms: milliseconds(of.stale_after),
             ladder: &facts.ladder,
             network: &facts.network,
             model_card: trained_on(&facts.network.sha256),
@@ -133,9 +143,9 @@ impl<'a> Status<'a> {
                 flip: facts.flips.name(),
             },
             newest_mask: newest.map(|(frame, now)| NewestMask::new(frame, now, freshness)),
-            vessels: None,
-            exposure,
-            recent,
+            vessels: of.vessels,
+            exposure: of.exposure,
+            recent: of.recent,
             rates: SensorRates::from(snapshot),
             stages: snapshot.stages.iter().map(StageFigures::from).collect(),
             counters: COUNTERS.map(|c| (c.name, (c.value)(&snapshot.counters))).into(),
@@ -145,25 +155,12 @@ impl<'a> Status<'a> {
             queue_drops: snapshot.queue_drops.iter().copied().collect(),
             power: snapshot.power.iter().map(PowerFigures::from).collect(),
             screen: snapshot.screen.as_deref(),
-            mqtt: None,
+            mqtt: of.mqtt,
             last_error: snapshot.last_error.as_deref(),
-            window: None,
-            recording: None,
-            http: None,
+            window: of.window,
+            recording: of.recording,
+            http: of.http,
         }
-    }
-    pub(super) fn with(self, http: VisitorFigures, mqtt: Option<MqttFigures>) -> Self {
-        Self { http: Some(http), mqtt, ..self }
-    }
-    pub(super) fn with_vessels(self, vessels: Option<VesselFigures>) -> Self {
-        Self { vessels, ..self }
-    }
-    pub(super) fn with_controls(
-        self,
-        window: Option<WindowFigures>,
-        recording: SwitchFigures,
-    ) -> Self {
-        Self { window, recording: Some(recording), ..self }
     }
 }
 
