@@ -12,13 +12,13 @@
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::frame_thread::FrameThread;
 use crate::pipeline::Frame;
-use crate::pipeline::queue::{LatestSlot, Taken};
+use crate::pipeline::queue::LatestSlot;
 use crate::source::imx500::CameraError;
 use crate::source::imx500::exposure::{Controller, Order, Seen, State};
 
@@ -41,7 +41,7 @@ pub struct ExposureFigures {
 #[derive(Debug)]
 pub struct Exposing {
     observer: Observer,
-    thread: Option<JoinHandle<()>>,
+    _thread: FrameThread,
 }
 
 /// Says what the thread is doing; cheap to clone.
@@ -65,32 +65,15 @@ impl Exposing {
         let observer = Observer::default();
         let mut adjusting =
             Adjusting { frame_interval, controller, obey, observer: observer.clone() };
-        let thread = Builder::new().name("exposure".to_owned()).spawn(move || {
-            loop {
-                match slot.take(LOOK_AGAIN) {
-                    Taken::Value(frame) => adjusting.take(&frame),
-                    Taken::TimedOut => {}
-                    Taken::Closed => break,
-                }
-            }
-        })?;
-        Ok(Self { observer, thread: Some(thread) })
+        let take = move |frame: &Frame| adjusting.take(frame);
+        let thread = FrameThread::start("exposure", slot, move || take)?;
+        Ok(Self { observer, _thread: thread })
     }
 
     /// Says what it is doing, also after its end.
     #[must_use]
     pub fn observer(&self) -> Observer {
         self.observer.clone()
-    }
-}
-
-impl Drop for Exposing {
-    fn drop(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the exposure thread has panicked; this is a bug, please report it");
-        }
     }
 }
 
@@ -149,6 +132,3 @@ impl Adjusting {
         figures.last_refusal = Some(refusal.to_string());
     }
 }
-
-/// A closed slot wakes its reader at once; this only bounds one wait.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -19,6 +19,7 @@
 mod canvas;
 pub mod exposure;
 pub mod figures;
+mod frame_thread;
 pub mod hdmi;
 pub mod latency_log;
 pub mod measure;

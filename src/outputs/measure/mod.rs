@@ -21,17 +21,17 @@ mod figures;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::setpriority_process;
 
 use super::figures::Seen;
+use super::frame_thread::FrameThread;
 use crate::pipeline::field_of_view::FieldOfView;
 use crate::pipeline::measurements::Measuring;
 use crate::pipeline::measurements::repeats::{Repeats, Under};
 use crate::pipeline::quality::{self, Grade, Judge, Verdict};
-use crate::pipeline::queue::{LatestSlot, Taken};
+use crate::pipeline::queue::LatestSlot;
 use crate::pipeline::{Frame, Limits, Stamps};
 use crate::source::clock::{Clock, Timestamp};
 use crate::source::simulated::isp::InferenceWindow;
@@ -56,7 +56,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Live {
     observer: Observer,
-    thread: Option<JoinHandle<()>>,
+    _thread: FrameThread,
 }
 
 /// Says what was measured last; cheap to clone.
@@ -89,40 +89,24 @@ impl Live {
         let observer = Observer { newest: Arc::default(), clock, limits, asked: Arc::default() };
         let mut work = Work::new(options);
         let tells = observer.clone();
-        let thread = Builder::new().name("measure".to_owned()).spawn(move || {
+        let thread = FrameThread::start("measure", slot, move || {
             // Where it fails, measuring goes on all the same.
             let _ = setpriority_process(None, BEHIND_THE_FRAMES);
-            loop {
-                match slot.take(LOOK_AGAIN) {
-                    Taken::Value(frame) => {
-                        let asked = tells.asked.swap(false, Ordering::Relaxed);
-                        if work.is_due(frame.stamps.mask_ready, asked) {
-                            let measured = work.measure(&frame);
-                            *tells.lock() = Some(measured);
-                        }
-                    }
-                    Taken::TimedOut => {}
-                    Taken::Closed => break,
+            move |frame| {
+                let asked = tells.asked.swap(false, Ordering::Relaxed);
+                if work.is_due(frame.stamps.mask_ready, asked) {
+                    let measured = work.measure(frame);
+                    *tells.lock() = Some(measured);
                 }
             }
         })?;
-        Ok(Self { observer, thread: Some(thread) })
+        Ok(Self { observer, _thread: thread })
     }
 
     /// Says what was measured, also after the end.
     #[must_use]
     pub fn observer(&self) -> Observer {
         self.observer.clone()
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the measure thread has panicked; this is a bug, please report it");
-        }
     }
 }
 
@@ -261,8 +245,6 @@ fn stillness(verdict: &Verdict) -> Option<f64> {
 
 /// Niceness: where the processor is scarce, frames go first, by about ten to one.
 const BEHIND_THE_FRAMES: i32 = 10;
-/// A closed slot wakes its reader at once; this only bounds one wait.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The page asks twice a second, a broker's publisher as often as it publishes.
 const READ_AGAIN_WITHIN: Duration = Duration::from_secs(5);
 const UNREAD_PERIOD: Duration = Duration::from_secs(2);
