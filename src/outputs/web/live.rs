@@ -63,33 +63,19 @@ async fn show(
 ) {
     let mut pings = 0;
     let mut lead = Lead::new();
+    let mut waits = false;
     loop {
         let unanswered = lead.waits_since();
         tokio::select! {
-            changed = messages.changed(), if lead.may_send() => {
-                if changed.is_err() {
-                    return close(&mut socket, close_code::AWAY, STOPPING).await;
-                }
-                let bytes = messages.borrow_and_update().bytes.clone();
-                let ping = lead.send(Instant::now());
-                let sent = async {
-                    socket.feed(Message::Binary(bytes)).await?;
-                    socket.send(Message::Ping(Bytes::copy_from_slice(&ping))).await
-                };
-                if let Err(error) = sent.await {
-                    if is_timeout(&error) {
-                        visit.refuse(Refusal::SlowToRead);
-                    }
-                    return;
-                }
-                pings = 0;
-            }
+            changed = messages.changed() => match changed {
+                Ok(()) => waits = true,
+                Err(_) => return close(&mut socket, close_code::AWAY, STOPPING).await,
+            },
             () = sleep_until(unanswered.unwrap_or_else(Instant::now) + READ_TIME), if unanswered.is_some() => {
                 return visit.refuse(Refusal::SlowToRead);
             }
             said = socket.recv() => match said {
-                Some(Ok(Message::Pong(said)))
-                    if lead.answered(&said, messages.has_changed().unwrap_or(true), Instant::now()) => {}
+                Some(Ok(Message::Pong(said))) if lead.answered(&said, waits, Instant::now()) => {}
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) if pings < MAX_PINGS => pings += 1,
                 // Asked for more, the socket sends the answer to a goodbye.
                 Some(Ok(Message::Close(_))) => return drop(socket.recv().await),
@@ -103,7 +89,24 @@ async fn show(
                 }
             },
         }
+        if waits && lead.may_send() {
+            let bytes = messages.borrow_and_update().bytes.clone();
+            let ping = lead.send(Instant::now());
+            if let Err(error) = send(&mut socket, bytes, &ping).await {
+                if is_timeout(&error) {
+                    visit.refuse(Refusal::SlowToRead);
+                }
+                return;
+            }
+            (waits, pings) = (false, 0);
+        }
     }
+}
+
+/// Both in one piece.
+async fn send(socket: &mut WebSocket, message: Bytes, ping: &[u8]) -> Result<(), axum::Error> {
+    socket.feed(Message::Binary(message)).await?;
+    socket.send(Message::Ping(Bytes::copy_from_slice(ping))).await
 }
 
 async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
