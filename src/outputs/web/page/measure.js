@@ -16,9 +16,8 @@ export const sameView = (one, other) => view(one) === view(other);
 const said = [];
 export function near(frame) {
   const apart = (vessels) => Math.abs(vessels.sequence - frame.sequence);
-  const best = said.filter((vessels) => sameView(vessels, frame))
+  return said.filter((vessels) => apart(vessels) <= NEAR && sameView(vessels, frame))
     .reduce((best, vessels) => (best && apart(best) <= apart(vessels) ? best : vessels), null);
-  return best && apart(best) <= NEAR ? best : null;
 }
 export const grade = () => last?.quality?.grade ?? null;
 
