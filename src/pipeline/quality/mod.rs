@@ -35,8 +35,7 @@ use light::Light;
 use still::Before;
 
 /// How good a frame is. The worse is less.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
     /// Numbers of it would mislead: none are given.
     Reject,
@@ -173,6 +172,12 @@ impl Judge {
             compared.stillness,
             Some(still::plausibility(compared.vessel_px, extent.pixels)),
         ])
+    }
+}
+
+impl Serialize for Grade {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
