@@ -19,6 +19,7 @@
 
 mod file;
 mod folder;
+mod messages;
 mod staged;
 mod switch;
 mod tap;

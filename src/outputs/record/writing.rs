@@ -19,14 +19,12 @@ use prost::Message;
 
 use super::file::RecordingFile;
 use super::folder::Folder;
+use super::messages::{latency, mask, result, saturated, vessels};
 use super::{Feed, Lost, Options, Queues, Target, WhenFull};
 use crate::formats::recording::{
-    Channel, FrameMessage, LatencyMessage, MaskMessage, MeasurementMessage, PictureMessage,
-    PowerMessage, ResultMessage, RunFacts, TimeMessage, VesselsMessage, WindowMessage,
+    Channel, FrameMessage, PictureMessage, PowerMessage, RunFacts, WindowMessage,
 };
 use crate::outputs::OutputError;
-use crate::outputs::figures::milliseconds;
-use crate::outputs::measure::VesselFigures;
 use crate::pipeline::Frame;
 use crate::pipeline::queue::Taken;
 use crate::source::RawFrame;
@@ -56,10 +54,8 @@ pub(super) struct Writing {
     newest: Timestamp,
     /// Of each instrument, when its last sample was taken.
     power_taken: Vec<Option<Timestamp>>,
-    /// Number of the first frame since recording was last begun.
-    begun_with: Option<u64>,
-    /// The frame whose measurements were taken last.
-    measured: Option<u64>,
+    /// Number of the first frame whose measurements are still to be written; none while nothing is recorded.
+    unmeasured_from: Option<u64>,
     message: FrameMessage,
     encoded: Vec<u8>,
 }
@@ -93,8 +89,7 @@ impl Writing {
             first_start: None,
             newest: Timestamp::default(),
             power_taken: Vec::new(),
-            begun_with: None,
-            measured: None,
+            unmeasured_from: None,
             message: FrameMessage::default(),
             encoded: Vec::new(),
         };
@@ -149,7 +144,7 @@ impl Writing {
         // The next one is begun with the first frame that is wanted again.
         self.retry_at = Timestamp::default();
         self.suspended = None;
-        self.begun_with = None;
+        self.unmeasured_from = None;
         if let Some(file) = &self.file {
             let path = file.path().to_owned();
             self.finish(clock)?;
@@ -169,7 +164,7 @@ impl Writing {
             self.first_start = first.or(Some(raw.frame_start));
         }
         self.newest = raw.tensor_at_host;
-        self.begun_with.get_or_insert(raw.sequence);
+        self.unmeasured_from.get_or_insert(raw.sequence);
         let time_ns = self.time_ns(raw.tensor_at_host);
         self.encode(&mut raw);
         // There is room for every buffer; refused only when the run ends.
@@ -269,12 +264,10 @@ impl Writing {
     fn vessels(&mut self, feed: &Feed) -> Result<(), OutputError> {
         let newest = feed.measure.as_ref().and_then(|measure| measure.newest());
         let Some((stamps, figures)) = newest else { return Ok(()) };
-        if self.begun_with.is_none_or(|first| figures.sequence < first) {
+        if self.unmeasured_from.is_none_or(|from| figures.sequence < from) {
             return Ok(());
         }
-        if self.measured.replace(figures.sequence) == Some(figures.sequence) {
-            return Ok(());
-        }
+        self.unmeasured_from = Some(figures.sequence + 1);
         self.json(&vessels(&figures));
         let time_ns = self.time_ns(stamps.tensor_at_host);
         self.write(Channel::Vessels, time_ns, &feed.clock)
@@ -452,70 +445,6 @@ impl Drop for Writing {
     }
 }
 
-fn result(frame: &Frame) -> ResultMessage {
-    ResultMessage {
-        sequence: frame.sequence,
-        frame_count: frame.frame_count,
-        lag_frames: frame.lag_frames,
-        vessel_fraction: frame.vessel_fraction,
-        exposure_ms: frame.sensor.exposure().map(milliseconds),
-        analogue_gain: frame.sensor.analogue_gain(),
-        temperature_celsius: frame.sensor.temperature_celsius,
-    }
-}
-
-fn latency(frame: &Frame) -> LatencyMessage {
-    let stamps = frame.stamps;
-    // A sensor that does not say leaves 0.
-    let run_time = |us: u32| (us > 0).then(|| f64::from(us) / 1e3);
-    LatencyMessage {
-        sequence: frame.sequence,
-        frame_start_ns: stamps.frame_start.0,
-        tensor_at_host_ns: stamps.tensor_at_host.0,
-        received_ns: stamps.received.0,
-        mask_ready_ns: stamps.mask_ready.0,
-        sensor_to_tensor_ms: milliseconds(stamps.tensor_at_host.since(stamps.frame_start)),
-        network_run_time_ms: frame.kpi.and_then(|kpi| run_time(kpi.dnn_runtime_us)),
-        dsp_run_time_ms: frame.kpi.and_then(|kpi| run_time(kpi.dsp_runtime_us)),
-        tensor_to_mask_ms: milliseconds(stamps.mask_ready.since(stamps.received)),
-        sensor_to_mask_ms: milliseconds(stamps.age_at_mask()),
-    }
-}
-
-fn vessels(figures: &VesselFigures) -> VesselsMessage {
-    let quality = &figures.quality;
-    let measurements = figures.measurements.iter().map(|of| MeasurementMessage {
-        name: of.name.to_owned(),
-        unit: of.unit.to_owned(),
-        value: of.value,
-        uncertainty: of.uncertainty,
-    });
-    VesselsMessage {
-        sequence: figures.sequence,
-        grade: quality.grade.name().to_owned(),
-        failed: quality.failed().map(|of| of.standard.name.to_owned()),
-        advice: quality.advice().map(ToOwned::to_owned),
-        stable_frames: figures.stable_frames as u64,
-        pixel_size_um: figures.pixel_size_um,
-        measurements: measurements.collect(),
-    }
-}
-
-fn mask(frame: &Frame, time_ns: u64) -> MaskMessage {
-    let time = Duration::from_nanos(time_ns);
-    MaskMessage {
-        timestamp: Some(TimeMessage {
-            seconds: time.as_secs().try_into().unwrap_or(i64::MAX),
-            nanos: time.subsec_nanos().try_into().unwrap_or(0),
-        }),
-        width: saturated(frame.mask_width),
-        height: saturated(frame.mask_height),
-        encoding: "mono8".to_owned(),
-        step: saturated(frame.mask_width),
-        data: frame.probability.clone(),
-    }
-}
-
 fn cannot(options: &Options, error: &io::Error) -> OutputError {
     let (Target::File(path) | Target::Folder { path, .. }) = &options.target;
     match error.kind() {
@@ -535,11 +464,6 @@ fn is_full(error: &io::Error) -> bool {
 /// 584 years.
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// No buffer and no picture has 4 GiB.
-fn saturated(size: usize) -> u32 {
-    u32::try_from(size).unwrap_or(u32::MAX)
 }
 
 /// How long the thread waits for a frame before it looks after the rest.
