@@ -1,47 +1,14 @@
 // The page with frames: what is drawn, what people do to it, how it looks, what it asks for.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { accessibility, launch, open, picture, until } from "./browser.mjs";
-import { start } from "./daemon.mjs";
-import { listen } from "./layers.mjs";
+import { accessibility, open, picture, until } from "./browser.mjs";
+import { browser, daemon, drawn, freeze, live } from "./live.mjs";
 import { differences, fingerprint, overlap, remember, share } from "./pixels.mjs";
-
-let browser;
-let daemon;
-before(async () => {
-  // However busy this machine is, a frame is live here; states.test.mjs is about those that are not.
-  const patient = { QSEGMENT_PIPELINE_STALE_AFTER_MS: "8000" };
-  [browser, daemon] = await Promise.all([launch(), start([], patient)]);
-});
-after(() => Promise.all([browser.close(), daemon.stop()]));
-
-/** A page that shows the newest frames, with whatever came over its WebSocket. */
-async function live(t, options) {
-  let message;
-  const before = (page) => { message = listen(page); };
-  const opened = await open(browser, daemon, { before, ...options });
-  t.after(opened.close);
-  await until(opened.page, "live");
-  return { ...opened, message };
-}
-
-/** Freezes and says which frame is held. */
-async function freeze(page) {
-  await page.locator("#freeze").click();
-  await page.locator("#held").waitFor({ state: "visible" });
-  await drawn(page);
-  return Number(await page.locator("#picture").getAttribute("data-sequence"));
-}
 
 const mode = (page, name) => page.locator(`label:has(#mode-${name})`).click();
 const slide = (page, name, value) => page.locator(`#${name}`).fill(String(value));
-
-/** Waits for the next picture on the screen; what was chosen is drawn in it. */
-const drawn = (page) => page.evaluate(() => new Promise((done) => {
-  requestAnimationFrame(() => requestAnimationFrame(() => done()));
-}));
 
 /** Which pixels of the mask look other than without an overlay. */
 async function marked(page, mask, least = 24) {

@@ -9,6 +9,21 @@ export function pixelsOfPicture() {
     context.drawImage(canvas, 0, 0);
     return context.getImageData(0, 0, canvas.width, canvas.height);
   };
+  // A letter for every pixel of the mask: the largest difference of a channel.
+  globalThis.apart = (one, other, across, down) => {
+    if (one.width !== other.width || one.height !== other.height) throw new Error("resized");
+    let differences = "";
+    for (let y = 0; y < down; y += 1) {
+      for (let x = 0; x < across; x += 1) {
+        const column = Math.floor(((x + 0.5) * one.width) / across);
+        const row = Math.floor(((y + 0.5) * one.height) / down);
+        const at = 4 * (row * one.width + column);
+        const by = [0, 1, 2].map((channel) => Math.abs(one.data[at + channel] - other.data[at + channel]));
+        differences += String.fromCharCode(Math.max(...by));
+      }
+    }
+    return differences;
+  };
 }
 
 /** Remembers the canvas as it is, without an overlay. */
@@ -20,24 +35,27 @@ export function remember(page) {
 
 /** How far each pixel of the mask is from what was remembered: the largest difference of a channel, 0 to 255. */
 export async function differences(page, { width, height }) {
-  const text = await page.evaluate(([across, down]) => {
-    const canvas = globalThis.pixelsOfPicture();
-    const { data } = canvas;
-    const before = globalThis.remembered;
-    if (before.width !== canvas.width || before.height !== canvas.height) throw new Error("resized");
-    let differences = "";
-    for (let y = 0; y < down; y += 1) {
-      for (let x = 0; x < across; x += 1) {
-        const column = Math.floor(((x + 0.5) * canvas.width) / across);
-        const row = Math.floor(((y + 0.5) * canvas.height) / down);
-        const at = 4 * (row * canvas.width + column);
-        const by = [0, 1, 2].map((channel) => Math.abs(data[at + channel] - before.data[at + channel]));
-        differences += String.fromCharCode(Math.max(...by));
-      }
-    }
-    return differences;
-  }, [width, height]);
+  const text = await page.evaluate(
+    ([across, down]) => globalThis.apart(globalThis.pixelsOfPicture(), globalThis.remembered, across, down),
+    [width, height],
+  );
   return Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+}
+
+/** Size of two PNG in base64, and how far they are from one another, likewise. */
+export async function comparedPictures(page, pictures, { width, height }) {
+  const { sizes, text } = await page.evaluate(async ([pictures, across, down]) => {
+    const [one, other] = await Promise.all(pictures.map(async (base64) => {
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
+      context.drawImage(bitmap, 0, 0);
+      return context.getImageData(0, 0, bitmap.width, bitmap.height);
+    }));
+    const sizes = [one, other].map((of) => [of.width, of.height]);
+    return { sizes, text: globalThis.apart(one, other, across, down) };
+  }, [pictures, width, height]);
+  return { sizes, differences: Array.from(text, (letter) => letter.charCodeAt(0)) };
 }
 
 /** A number that changes with the canvas. */

@@ -2,38 +2,16 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { launch, open, until } from "./browser.mjs";
-import { start } from "./daemon.mjs";
-import { listen } from "./layers.mjs";
+import { daemon, freeze, live } from "./live.mjs";
+import { comparedPictures } from "./pixels.mjs";
 
-let browser;
-let daemon;
-before(async () => {
-  const patient = { QSEGMENT_PIPELINE_STALE_AFTER_MS: "8000" };
-  [browser, daemon] = await Promise.all([launch(), start([], patient)]);
-});
-after(() => Promise.all([browser.close(), daemon.stop()]));
-
-/** A page with a held frame; `prepare` gets it before it is loaded. */
-async function held(t, prepare = () => {}) {
-  let message;
-  const before = (page) => {
-    message = listen(page);
-    prepare(page);
-  };
-  const { page, check, close } = await open(browser, daemon, { before });
-  t.after(async () => {
-    await page.unrouteAll({ behavior: "ignoreErrors" });
-    await close();
-  });
-  await until(page, "live");
+/** A page with a held frame, and with the measurements of one. */
+async function held(t, options) {
+  const { page, check, message } = await live(t, options);
   await page.locator("#vessels").waitFor({ state: "visible" });
-  await page.locator("#freeze").click();
-  await page.locator("#held").waitFor({ state: "visible" });
-  const sequence = Number(await page.locator("#picture").getAttribute("data-sequence"));
-  return { page, check, mask: message(sequence) };
+  return { page, check, mask: message(await freeze(page)) };
 }
 
 /** The archive's files by name. */
@@ -47,27 +25,6 @@ async function saved(page) {
   return { name: download.suggestedFilename(), files: JSON.parse(listed) };
 }
 
-/** Size of both PNG, and how far they are from one another at each pixel of the mask: 0 to 255. */
-function compared(page, pictures, { width, height }) {
-  return page.evaluate(async ([pictures, across, down]) => {
-    const [one, other] = await Promise.all(pictures.map(async (base64) => {
-      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-      const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-      const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d");
-      context.drawImage(bitmap, 0, 0);
-      return context.getImageData(0, 0, bitmap.width, bitmap.height);
-    }));
-    const differences = [];
-    for (let y = 0; y < down; y += 1) {
-      for (let x = 0; x < across; x += 1) {
-        const at = 4 * (Math.floor(((y + 0.5) * one.height) / down) * one.width + Math.floor(((x + 0.5) * one.width) / across));
-        differences.push(Math.max(...[0, 1, 2].map((channel) => Math.abs(one.data[at + channel] - other.data[at + channel]))));
-      }
-    }
-    return { sizes: [one, other].map((of) => [of.width, of.height]), differences };
-  }, [pictures, width, height]);
-}
-
 test("a snapshot is the picture, the picture with the overlay, and all that is known of them", async (t) => {
   const { page, check, mask } = await held(t);
   await page.locator("#label").fill("Bench 3 / left");
@@ -78,7 +35,7 @@ test("a snapshot is the picture, the picture with the overlay, and all that is k
   const own = name.replace(/\.zip$/, "");
   assert.deepEqual(Object.keys(files), [`${own}-picture.png`, `${own}-overlay.png`, `${own}.json`]);
 
-  const { sizes, differences } = await compared(page, [files[`${own}-picture.png`], files[`${own}-overlay.png`]], mask);
+  const { sizes, differences } = await comparedPictures(page, [files[`${own}-picture.png`], files[`${own}-overlay.png`]], mask);
   assert.deepEqual(sizes, [[800, 800], [800, 800]]);
   const mean = (where) => {
     const there = differences.filter((_, at) => where(mask.probability[at]));
@@ -108,12 +65,12 @@ test("a snapshot is the picture, the picture with the overlay, and all that is k
 });
 
 test("a snapshot has no numbers that were measured through another window", async (t) => {
-  const { page, check } = await held(t, (page) => page.route("**/status", async (route) => {
+  const { page, check } = await held(t, { prepare: (page) => page.route("**/status", async (route) => {
     const answer = await route.fetch();
     const status = await answer.json();
     if (status.vessels) status.vessels.window = { left: 1268, top: 760, width: 1520, height: 1520 };
     await route.fulfill({ response: answer, json: status });
-  }));
+  }) });
   const { name, files } = await saved(page);
   const said = JSON.parse(Buffer.from(files[name.replace(/zip$/, "json")], "base64"));
   assert.equal(said.window.width, 3040);
