@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Measure {
-    /// Whether live frames are judged and measured, where somebody could read it: a page or a broker. Default true.
+    /// Whether live frames are judged and measured, where somebody could read it: a page, a
+    /// broker or a recording. Default true.
     pub(crate) enabled: bool,
     /// A frame is measured at most this often, milliseconds, 0 to 60000; 0 is every frame. Default 100.
     pub(crate) period_ms: u32,
